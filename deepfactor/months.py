@@ -1,0 +1,171 @@
+"""Calendar months, and the window of months that one run may look at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+
+from deepfactor.errors import ConfigurationError
+
+TRAINING_MONTHS = 60
+LAGS = (0, 3, 6, 9, 12)
+ROLLING_MONTHS = 60
+
+# exchange_calendars knows the Tokyo exchange from here on; before, the last weekday stands in.
+_CALENDAR_START = date(1997, 1, 1)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Month:
+    """A calendar month, counted from January of year 0.
+
+    >>> str(Month.parse("2016-02") + 1)
+    '2016-03'
+    >>> Month.parse("2016-02") - Month.parse("2015-12")
+    2
+    """
+
+    ordinal: int
+
+    @classmethod
+    def parse(cls, text: str) -> Month:
+        """Read a month written ``YYYY-MM``.
+
+        Raises
+        ------
+        ConfigurationError
+            If the text is anything else.
+        """
+        match = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text)
+        if match is None or match[1] == "0000":
+            raise ConfigurationError(f"{text!r} is not a month: write it as YYYY-MM, for example 2016-02")
+        return cls.of(int(match[1]), int(match[2]))
+
+    @classmethod
+    def of(cls, year: int, month: int) -> Month:
+        """Return the month with this year and number (1-12)."""
+        return cls(year * 12 + month - 1)
+
+    @classmethod
+    def containing(cls, day: date) -> Month:
+        """Return the month a day lies in."""
+        return cls.of(day.year, day.month)
+
+    @property
+    def first_day(self) -> date:
+        """The first calendar day; how frames write a month."""
+        return date(self.ordinal // 12, self.ordinal % 12 + 1, 1)
+
+    @property
+    def last_day(self) -> date:
+        """The last calendar day."""
+        return (self + 1).first_day - timedelta(days=1)
+
+    def __add__(self, months: int) -> Month:
+        return Month(self.ordinal + months)
+
+    def __sub__(self, other: Month) -> int:
+        return self.ordinal - other.ordinal
+
+    def __str__(self) -> str:
+        return self.first_day.strftime("%Y-%m")
+
+
+def month_range(first: Month, last: Month) -> Iterator[Month]:
+    """Yield the months from ``first`` to ``last``, both included."""
+    return (Month(ordinal) for ordinal in range(first.ordinal, last.ordinal + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Every month a run may use, derived from its as-of month.
+
+    Attributes
+    ----------
+    as_of
+        The month ``t`` at whose last session everything used was known; the return of ``t + 1`` is predicted.
+    training_months
+        Number of feature months ``t - 60 … t - 1``; the label of ``s`` is the return of ``s + 1``.
+    lags
+        Lags of the features in calendar months.
+    rolling_months
+        Longest rolling statistic in months; its first return needs the price of the month before.
+    """
+
+    as_of: Month
+    training_months: int = TRAINING_MONTHS
+    lags: tuple[int, ...] = LAGS
+    rolling_months: int = ROLLING_MONTHS
+
+    @property
+    def first_training(self) -> Month:
+        """The oldest feature month that has a label in the training set."""
+        return self.as_of + -self.training_months
+
+    @property
+    def last_training(self) -> Month:
+        """The newest feature month whose label (the return of ``as_of``) is known."""
+        return self.as_of + -1
+
+    @property
+    def first_described(self) -> Month:
+        """The oldest month whose descriptors are needed."""
+        return self.first_training + -max(self.lags)
+
+    @property
+    def first_history(self) -> Month:
+        """The oldest month whose raw tables are needed."""
+        return self.first_described + -self.rolling_months
+
+    @property
+    def described(self) -> tuple[Month, ...]:
+        """The months whose descriptors are needed, oldest first."""
+        return tuple(month_range(self.first_described, self.as_of))
+
+    @property
+    def history(self) -> tuple[Month, ...]:
+        """The months whose raw tables are needed, oldest first."""
+        return tuple(month_range(self.first_history, self.as_of))
+
+
+@lru_cache(maxsize=4096)
+def last_session(month: Month, calendar: str = "XTKS") -> date:
+    """Return the exchange's last session of a month; its last weekday before 1997.
+
+    Raises
+    ------
+    ConfigurationError
+        If the calendar is unknown, or its published sessions end before the month does.
+    """
+    if month.first_day < _CALENDAR_START:
+        return month.last_day - timedelta(days=max(0, month.last_day.weekday() - 4))
+    sessions = _sessions(calendar)
+    day = sessions.get(month)
+    if day is None:
+        raise ConfigurationError(
+            f"the calendar {calendar} knows sessions up to {max(sessions)}, not {month}: "
+            "update exchange-calendars, or ask for an earlier month"
+        )
+    return day
+
+
+@lru_cache(maxsize=8)
+def _sessions(calendar: str) -> dict[Month, date]:
+    """Map each month that the calendar knows in full to its last session."""
+    import exchange_calendars  # takes seconds to import, and most callers never need it
+
+    try:
+        # Without a range the library returns only the last twenty years.
+        known = exchange_calendars.get_calendar(calendar, start=_CALENDAR_START.isoformat())
+    except exchange_calendars.errors.InvalidCalendarName:
+        raise ConfigurationError(
+            f"unknown exchange calendar {calendar!r}: use a code that exchange_calendars knows, such as XTKS"
+        ) from None
+    days = [session.date() for session in known.sessions]
+    last = {Month.containing(day): day for day in days}
+    # The newest month may be cut off in the middle; only a later session proves that it is whole.
+    last.pop(Month.containing(days[-1]))
+    return last

@@ -1,0 +1,143 @@
+"""The tables of the system, each written once; frames are checked against them at every module border."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from deepfactor.errors import SchemaError
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a frame holds.
+
+    Attributes
+    ----------
+    name
+        The table's name in keys, messages and documents.
+    key
+        Columns that identify a row; never null.
+    columns
+        Type of each column, in order; the key's columns first.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: Mapping[str, type[pl.DataType]]
+
+    def empty(self) -> pl.DataFrame:
+        """Return the table without rows."""
+        return pl.DataFrame(schema=dict(self.columns))
+
+    def check(self, frame: pl.DataFrame, where: str) -> pl.DataFrame:
+        """Return the frame with exactly this table's columns, in order, sorted by its key.
+
+        Parameters
+        ----------
+        frame
+            A frame that should be such a table.
+        where
+            What the frame is and where it came from, for the message.
+
+        Raises
+        ------
+        SchemaError
+            If a column is missing, unknown or of another type, or a key is null or stands twice.
+        """
+        missing = [name for name in self.columns if name not in frame.columns]
+        unknown = [name for name in frame.columns if name not in self.columns]
+        if missing or unknown:
+            raise SchemaError(
+                f"{where}: the table {self.name} lacks {missing or 'nothing'} and has the unknown columns "
+                f"{unknown or 'none'}; it must have {list(self.columns)}"
+            )
+        wrong = {
+            name: f"{frame.schema[name]} instead of {kind}"
+            for name, kind in self.columns.items()
+            if frame.schema[name] != kind
+        }
+        if wrong:
+            raise SchemaError(f"{where}: the table {self.name} has columns of another type: {wrong}")
+        ordered = frame.select(*self.columns).sort(*self.key)
+        self._check_key(ordered, where)
+        return ordered
+
+    def _check_key(self, frame: pl.DataFrame, where: str) -> None:
+        keys = frame.select(*self.key)
+        empty = keys.filter(pl.any_horizontal(pl.all().is_null()))
+        if empty.height:
+            raise SchemaError(f"{where}: {empty.height} rows of {self.name} lack a key, first {empty.row(0)}")
+        twice = keys.filter(keys.is_duplicated())
+        if twice.height:
+            raise SchemaError(
+                f"{where}: {twice.height} rows of {self.name} share their key with another, first "
+                f"{dict(zip(self.key, twice.row(0), strict=True))}; remove the repeated rows"
+            )
+
+
+_F = pl.Float64
+_ACCOUNTS = (
+    "net_income",
+    "net_assets",
+    "operating_profit",
+    "total_assets",
+    "total_liabilities",
+    "operating_cash_flow",
+    "sales",
+)
+
+# A month is written as its first calendar day, in every table.
+PRICES = Table(
+    "prices",
+    ("month", "security_id"),
+    {
+        "month": pl.Date,
+        "security_id": pl.String,
+        "close": _F,  # quoted price at month end, in currency
+        "total_return_price": _F,  # adjusted for splits and dividends; or:
+        "total_return": _F,  # simple total return of the month, as a fraction
+        "volume": _F,  # shares traded in the month
+        "traded_value": _F,  # currency traded in the month
+        "shares_outstanding": _F,  # shares; or:
+        "market_value": _F,  # currency
+    },
+)
+FUNDAMENTALS = Table(
+    "fundamentals",
+    ("security_id", "period_end", "available_from"),
+    {
+        "security_id": pl.String,
+        "period_end": pl.Date,
+        "available_from": pl.Date,  # first day on which the figures were known
+        **dict.fromkeys(_ACCOUNTS, _F),  # currency; flows are trailing twelve months
+    },
+)
+MARKET = Table(
+    "market",
+    ("month",),
+    {"month": pl.Date, "market_return": _F, "risk_free_rate": _F},  # simple monthly fractions
+)
+CONSTITUENTS = Table("constituents", ("month", "security_id"), {"month": pl.Date, "security_id": pl.String})
+
+RAW = {table.name: table for table in (PRICES, FUNDAMENTALS, MARKET, CONSTITUENTS)}
+REQUIRED = ("prices", "fundamentals", "market")
+
+PANEL = Table(
+    "panel",
+    ("month", "security_id"),
+    {
+        "month": pl.Date,
+        "security_id": pl.String,
+        "listed": pl.Boolean,  # false: the stock has no price this month, the row only keeps time
+        "total_return": _F,  # simple total return of the month, as a fraction
+        "excess_return": _F,  # less the risk-free rate
+        "market_excess_return": _F,
+        "traded_value": _F,  # currency
+        "market_value": _F,  # currency
+        "in_universe": pl.Boolean,
+        **dict.fromkeys(_ACCOUNTS, _F),  # newest figures known at the month's last session
+    },
+)
