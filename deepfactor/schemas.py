@@ -141,3 +141,58 @@ PANEL = Table(
         **dict.fromkeys(_ACCOUNTS, _F),  # newest figures known at the month's last session
     },
 )
+
+FACTORS = ("Risk", "Quality", "Momentum", "Value", "Size")
+
+SIGNALS = Table(
+    "signals",
+    ("model", "security_id"),
+    {
+        "month": pl.Date,
+        "model": pl.String,
+        "security_id": pl.String,
+        "prediction": _F,  # total return of the month after, as a fraction
+        "dispersion": _F,  # standard deviation of the ensemble members' predictions; 0 for a single model
+        "rank": pl.Int64,  # 1: the highest prediction of the model
+        "quintile": pl.Int64,  # 5: the highest fifth, 1: the lowest
+    },
+)
+ATTRIBUTION = Table(
+    "attribution",
+    ("model", "security_id", "lag", "descriptor"),
+    {
+        "month": pl.Date,
+        "model": pl.String,
+        "security_id": pl.String,
+        "lag": pl.Int64,  # calendar months before the as-of month
+        "descriptor": pl.String,
+        "factor": pl.String,
+        "relevance": _F,  # signed, in units of return
+        "dispersion": _F,  # standard deviation across the ensemble's members
+    },
+)
+LEDGER = Table(
+    "ledger",
+    ("model", "security_id"),
+    {
+        "month": pl.Date,
+        "model": pl.String,
+        "security_id": pl.String,
+        **dict.fromkeys(FACTORS, _F),  # signed sums of relevance, in units of return
+        "bias": _F,
+        "leak": _F,
+        "prediction": _F,  # the sum of all of these
+    },
+)
+SHARES = Table(
+    "shares",
+    ("model", "group", "factor"),
+    {
+        "month": pl.Date,
+        "model": pl.String,
+        "group": pl.String,  # "highest prediction" or "top quintile"
+        "factor": pl.String,
+        "share": _F,  # of the sum of absolute relevances over the inputs; the five add up to 1
+        "dispersion": _F,  # standard deviation of the members' shares
+    },
+)

@@ -62,7 +62,13 @@ class Store:
         self.prefix = prefix.strip("/")
 
     @classmethod
-    def open(cls, url: str, endpoint: str | None = None, **credentials: str) -> Store:
+    def open(
+        cls,
+        url: str,
+        endpoint: str | None = None,
+        access_key: str | None = None,
+        secret_key: str | None = None,
+    ) -> Store:
         """Connect to ``s3://bucket/prefix``.
 
         Parameters
@@ -71,8 +77,8 @@ class Store:
             Bucket and prefix; the bucket must exist.
         endpoint
             Address of the S3 service; none: what the usual AWS variables say.
-        credentials
-            ``aws_access_key_id`` and ``aws_secret_access_key``; none: the usual AWS variables and files.
+        access_key, secret_key
+            Credentials; none: the usual AWS variables and files.
 
         Raises
         ------
@@ -95,7 +101,12 @@ class Store:
         # A region is needed to sign; services other than AWS ignore which.
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
         client = boto3.session.Session().client(
-            "s3", endpoint_url=endpoint, region_name=region, config=options, **credentials
+            "s3",
+            endpoint_url=endpoint,
+            region_name=region,
+            config=options,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
         )
         store = cls(client, bucket, prefix)
         store._call("reach", "", lambda: client.head_bucket(Bucket=bucket))
