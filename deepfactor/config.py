@@ -79,8 +79,6 @@ class TrainingConfig:
     batch_size: int = 512
     learning_rate: float = 0.001
     """Adam's default, as in Keras."""
-    target: Literal["return", "excess"] = "return"
-    """What the networks learn: the return (the paper), or the return less the month's median."""
 
 
 @dataclass(frozen=True, config=_STRICT)

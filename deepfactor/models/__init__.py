@@ -1,0 +1,1 @@
+"""Models that predict next month's return from the 80 features."""
