@@ -1,0 +1,201 @@
+"""The report of one month: a single HTML page that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import polars as pl
+from markupsafe import Markup
+
+from deepfactor.config import INCLUDE
+from deepfactor.errors import SchemaError
+from deepfactor.months import Month
+from deepfactor.reports import numbers, verdict
+from deepfactor.reports.figures import balances, histogram, share_panels
+from deepfactor.schemas import FACTORS, LEDGER, SHARES, SIGNALS
+
+_EXTREMES = 10
+# The colour of a cell saturates at this quantile: a few extreme stocks must not bleach the others.
+_SATURATION = 0.98
+
+
+@dataclass(frozen=True)
+class MonthReport:
+    """Everything that is said about a month.
+
+    Attributes
+    ----------
+    month
+        The as-of month ``t``; the predictions are for ``t + 1``.
+    run_id
+        The run that made it.
+    signal_model
+        The model whose predictions are ranked.
+    facts
+        What the run was: code version, configuration digest, universe, exclusions by reason, …, in reading order.
+    signals, ledger, shares
+        ``schemas.SIGNALS``, ``schemas.LEDGER`` and ``schemas.SHARES`` of all models.
+    validation
+        The verdict on the month's raw tables.
+    gates
+        For each gate ``gate``, ``model`` (or none), ``value``, ``threshold``, ``passed`` and ``meaning``.
+    """
+
+    month: Month
+    run_id: str
+    signal_model: str
+    facts: Mapping[str, str | int | float]
+    signals: pl.DataFrame
+    ledger: pl.DataFrame
+    shares: pl.DataFrame
+    validation: Mapping[str, Any]
+    gates: list[dict[str, Any]]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All models that predicted, the signal model first."""
+        others = sorted(set(self.signals["model"].to_list()) - {self.signal_model})
+        return (self.signal_model, *others)
+
+    def stocks(self) -> pl.DataFrame:
+        """Return the signal model's stocks with their accounts, the highest prediction first.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``rank``, ``security_id``, ``prediction``, ``dispersion``, ``quintile``, the five factors, ``bias``,
+            ``leak``; one row per stock.
+
+        Raises
+        ------
+        SchemaError
+            If a table is not what its schema says, the signal model has no signals, or a stock has no account.
+        """
+        where = f"report of {self.month}"
+        signals = SIGNALS.check(self.signals, where).filter(pl.col("model") == self.signal_model)
+        if signals.is_empty():
+            raise SchemaError(f"{where}: the signal model {self.signal_model!r} has no signals")
+        ledger = LEDGER.check(self.ledger, where).drop("month", "prediction")
+        stocks = signals.join(ledger, on=["model", "security_id"], how="left", maintain_order="left")
+        unexplained = stocks.filter(pl.any_horizontal(pl.col(*FACTORS, "bias", "leak").is_null()))
+        if not unexplained.is_empty():
+            raise SchemaError(
+                f"{where}: {unexplained.height} stocks of {self.signal_model} have no account in the ledger, "
+                f"such as {unexplained['security_id'][0]!r}"
+            )
+        shown = ("rank", "security_id", "prediction", "dispersion", "quintile", *FACTORS, "bias", "leak")
+        return stocks.select(shown).sort("rank", "security_id")
+
+
+def render_month(report: MonthReport) -> bytes:
+    """Return the report as one HTML page in UTF-8.
+
+    The same report gives the same bytes. The page's content security policy forbids everything but its own style and
+    script.
+
+    Raises
+    ------
+    SchemaError
+        If a table is not what its schema says, the signal model has no signals, or a stock has no account.
+    """
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(INCLUDE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters.update(
+        percent=numbers.percent, figure=numbers.figure, legible=numbers.legible, coordinate="{:g}".format
+    )
+    style, script = (_verbatim(name) for name in ("month.css", "month.js"))
+    page = templates.get_template("month.html.j2").render(
+        **_content(report), style=style, script=script, style_hash=_csp_hash(style), script_hash=_csp_hash(script)
+    )
+    return page.encode()
+
+
+def _content(report: MonthReport) -> dict[str, Any]:
+    stocks = report.stocks()
+    shares = SHARES.check(report.shares, f"report of {report.month}")
+    rows = stocks.with_columns(_shades(stocks)).to_dicts()
+    failed = [each for each in report.gates if not each["passed"]]
+    return {
+        "report": report,
+        "next_month": report.month + 1,
+        "factors": FACTORS,
+        "rows": rows,
+        "extremes": _extremes(rows),
+        "models": _models(report),
+        "panels": share_panels(shares, report.models),
+        "histogram": histogram(stocks),
+        "checks": verdict.checks(report.validation),
+        "quarantines": verdict.quarantines(report.validation),
+        "shares": shares.to_dicts(),
+        "failed_gates": failed,
+        # A page without gates or without a verdict must not look like one that passed them.
+        "blessed": bool(report.gates) and not failed and report.validation.get("passed") is True,
+    }
+
+
+def _shades(stocks: pl.DataFrame) -> list[pl.Expr]:
+    """Return for each account how strongly its cell is coloured, from -4 to 4, on one scale for all of them."""
+    accounts = (*FACTORS, "bias")
+    largest = pl.concat([stocks[each].abs() for each in accounts]).quantile(_SATURATION) or 1.0
+    return [(pl.col(each) / largest * 4).clip(-4, 4).round().cast(pl.Int64).alias(f"{each} shade") for each in accounts]
+
+
+def _extremes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the stocks at both ends with their pictures, all on one scale."""
+    count = min(_EXTREMES, len(rows))
+    chosen = rows[:count] + rows[-count:]
+    drawn = [
+        {**row, "balance": balance, "drivers": drivers(row)}
+        for row, balance in zip(chosen, balances(chosen), strict=True)
+    ]
+    return [
+        {"title": "Highest predictions", "rows": drawn[:count]},
+        {"title": "Lowest predictions", "rows": drawn[count:]},
+    ]
+
+
+def drivers(row: Mapping[str, Any], count: int = 3) -> list[tuple[str, float]]:
+    """Return the factors with the largest contributions to a stock's prediction, by absolute size, signed."""
+    return sorted(((each, row[each]) for each in FACTORS), key=lambda pair: -abs(pair[1]))[:count]
+
+
+def _models(report: MonthReport) -> list[dict[str, Any]]:
+    """Return what each model's predictions look like, beside those of the signal model."""
+    wide = report.signals.pivot("model", index="security_id", values="prediction").sort("security_id")
+    described = []
+    for model in report.models:
+        values = wide[model].drop_nulls()
+        both = wide.select(report.signal_model, model).drop_nulls() if model != report.signal_model else None
+        agreement = None if both is None else both.select(pl.corr(*both.columns, method="spearman")).item()
+        described.append(
+            {
+                "model": model,
+                "stocks": len(values),
+                "lowest": values.min(),
+                "median": values.median(),
+                "highest": values.max(),
+                "spread": values.std(),
+                "agreement": agreement,
+            }
+        )
+    return described
+
+
+def _verbatim(name: str) -> Markup:
+    # These files are ours and hold nothing of the data; escaping them would break them.
+    return Markup((INCLUDE / "templates" / name).read_text(encoding="utf-8"))  # noqa: S704
+
+
+def _csp_hash(content: str) -> str:
+    digest = hashlib.sha256(content.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

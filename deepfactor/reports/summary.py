@@ -1,0 +1,135 @@
+"""What the terminal shows of a published month."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from deepfactor.reports.month import MonthReport, drivers
+from deepfactor.reports.numbers import figure, legible, percent, size
+from deepfactor.store import Reference
+
+_EXTREMES = 10
+_BAR = 40
+
+
+def month_summary(report: MonthReport) -> RenderableType:
+    """Return the top and bottom ten stocks of the signal model, each with its three largest contributions.
+
+    Names from the data are shown as they are, never read as markup.
+
+    Raises
+    ------
+    SchemaError
+        If a table is not what its schema says, the signal model has no signals, or a stock has no account.
+    """
+    rows = report.stocks().to_dicts()
+    # A market of fewer than twenty stocks is shown once, not twice.
+    count = min(_EXTREMES, (len(rows) + 1) // 2)
+    title = Text(f"Predicted total returns of {report.month + 1}, as of {report.month}", style="bold")
+    title.append(f"   {legible(report.signal_model)}, {len(rows):,} stocks", style="not bold")
+    return Group(
+        title,
+        Text("In percent of return; ± is the spread of the ensemble's members; contributions are signed."),
+        Text(),
+        Text("Highest predictions", style="bold"),
+        _stocks(rows[:count]),
+        Text("Lowest predictions", style="bold"),
+        _stocks(rows[count:][-count:]),
+        _facts(report),
+        _gates(report.gates),
+    )
+
+
+def objects_table(objects: Sequence[Reference]) -> Table:
+    """Return what was published: keys, sizes and checksums; raw tables are summed up by dataset."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Published", overflow="fold")
+    table.add_column("Size", justify="right", no_wrap=True)
+    table.add_column("SHA-256", no_wrap=True)
+    for folder, group in groupby(sorted(objects), key=lambda each: _raw_folder(each.key)):
+        members = list(group)
+        if folder is None:
+            for each in members:
+                table.add_row(Text(each.key), size(each.size), each.sha256[:12])
+        else:
+            total = size(sum(each.size for each in members))
+            table.add_row(Text(f"{folder}… ({len(members):,} objects)"), total, "")
+    return table
+
+
+def durations_table(durations: Mapping[str, float]) -> Table:
+    """Return how long each step took.
+
+    Parameters
+    ----------
+    durations
+        Seconds by step, in the order of the steps.
+    """
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Step")
+    table.add_column("Seconds", justify="right")
+    table.add_column("")
+    longest = max(durations.values(), default=0.0) or 1.0
+    for step, seconds in durations.items():
+        table.add_row(Text(step), f"{seconds:.1f}", "█" * round(seconds / longest * _BAR))
+    table.add_section()
+    table.add_row("all", f"{sum(durations.values()):.1f}", "")
+    return table
+
+
+def _stocks(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Rank", justify="right")
+    table.add_column("Security", overflow="fold")
+    table.add_column("Prediction", justify="right")
+    table.add_column("±", justify="right")
+    for heading in ("Largest contribution", "second", "third"):
+        table.add_column(heading, no_wrap=True)
+    for row in rows:
+        table.add_row(
+            figure(row["rank"]),
+            Text(legible(row["security_id"])),
+            Text(percent(row["prediction"]), style="bold"),
+            percent(row["dispersion"], signed=False),
+            *(_contribution(factor, value) for factor, value in drivers(row)),
+        )
+    return table
+
+
+def _contribution(factor: str, value: float) -> Text:
+    # The sign says what the colour says: the table must be legible without colour.
+    return Text(f"{factor:<9}{percent(value):>7}", style="cyan" if value > 0 else "yellow")
+
+
+def _facts(report: MonthReport) -> Text:
+    shown = {"run": report.run_id, **report.facts}
+    return Text(" · ".join(f"{legible(name).replace('_', ' ')} {figure(value)}" for name, value in shown.items()))
+
+
+def _gates(gates: Sequence[Mapping[str, Any]]) -> Text:
+    failed = [each for each in gates if not each["passed"]]
+    text = Text(f"Gates: {len(gates) - len(failed)} of {len(gates)} passed", style="bold")
+    if not failed:
+        names = dict.fromkeys(legible(str(each["gate"])) for each in gates)
+        text.append(f" ({', '.join(names)})" if names else "", style="not bold")
+    for each in failed:
+        whom = f" of {legible(str(each['model']))}" if each["model"] else ""
+        text.append(
+            f"\n  failed: {legible(str(each['gate']))}{whom} is {figure(each['value'])}, "
+            f"threshold {figure(each['threshold'])}: {legible(str(each['meaning']))}",
+            style="bold red",
+        )
+    return text
+
+
+def _raw_folder(key: str) -> str | None:
+    """Return ``raw/<dataset>/`` for a raw table, none for anything else."""
+    parts = key.split("/")
+    return "/".join(parts[:2]) + "/" if parts[0] == "raw" and len(parts) > 2 else None

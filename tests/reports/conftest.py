@@ -1,0 +1,137 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from deepfactor.months import Month
+from deepfactor.reports.month import MonthReport
+from deepfactor.schemas import FACTORS, LEDGER, SHARES, SIGNALS
+
+MODELS = ("dfm1", "dfm2", "linear")
+# How much of the spread between stocks each factor makes up.
+SCALES = np.array([0.006, 0.004, 0.008, 0.010, 0.005])
+
+VALIDATION = {
+    "passed": True,
+    "tables": {
+        "prices": {
+            "passed": True,
+            "rows": 300,
+            "expectations": [
+                {
+                    "expectation": "expect_compound_columns_to_be_unique",
+                    "columns": ["month", "security_id"],
+                    "severity": "critical",
+                    "passed": True,
+                    "observed": 0,
+                },
+                {
+                    "expectation": "expect_column_values_to_be_between",
+                    "column": "total_return",
+                    "severity": "warning",
+                    "passed": False,
+                    "observed": {"unexpected": 2, "percent": 0.67},
+                },
+            ],
+        },
+        "market": {
+            "passed": True,
+            "rows": 1,
+            "expectations": [
+                {
+                    "expectation": "expect_table_row_count_to_equal",
+                    "severity": "critical",
+                    "passed": True,
+                    "observed": 1,
+                }
+            ],
+        },
+    },
+    "quarantined": {"prices": 2, "market": 0},
+}
+
+
+def _gates() -> list[dict[str, Any]]:
+    rows: list[tuple[str, str | None, float, float, str]] = [
+        ("ledger", model, 3.1e-16, 1e-9, "the account of every stock adds up to its prediction") for model in MODELS
+    ]
+    rows += [("coverage", None, 0.97, 0.66, "enough of the universe is scored")]
+    rows += [("spread", model, 0.0121, 1e-4, "the predictions tell stocks apart") for model in MODELS]
+    names = ("gate", "model", "value", "threshold", "meaning")
+    return [{**dict(zip(names, row, strict=True)), "passed": True} for row in rows]
+
+
+def build_report(
+    stocks: int = 300, models: Sequence[str] = MODELS, names: Sequence[str] | None = None, **changes: Any
+) -> MonthReport:
+    """Make a month in which everything adds up; ``names`` replace the first securities' codes."""
+    random = np.random.default_rng(stocks)
+    month = Month.parse("2016-02")
+    codes = [f"{1300 + 7 * index}" for index in range(stocks)]
+    codes[: len(names or ())] = names or ()
+    base = random.normal(size=(stocks, len(FACTORS))) * SCALES
+    signals, ledger, shares = [], [], []
+    for index, model in enumerate(models):
+        factors = base + random.normal(size=base.shape) * 0.003
+        bias = 0.009 + random.normal(size=stocks) * 0.002
+        prediction = factors.sum(axis=1) + bias
+        order = (-prediction).argsort(kind="stable")
+        rank = np.empty(stocks, dtype=np.int64)
+        rank[order] = np.arange(1, stocks + 1)
+        dispersion = np.abs(random.normal(size=stocks)) * 0.002 if model != "linear" else np.zeros(stocks)
+        key = {"month": month.first_day, "model": model, "security_id": codes}
+        quintile = 5 - (rank - 1) * 5 // stocks
+        signals.append(
+            pl.DataFrame(
+                {**key, "prediction": prediction, "dispersion": dispersion, "rank": rank, "quintile": quintile},
+                schema=dict(SIGNALS.columns),
+            )
+        )
+        accounts = {factor: factors[:, place] for place, factor in enumerate(FACTORS)}
+        ledger.append(
+            pl.DataFrame(
+                {**key, **accounts, "bias": bias, "leak": np.zeros(stocks), "prediction": prediction},
+                schema=dict(LEDGER.columns),
+            )
+        )
+        for group in ("highest prediction", "top quintile"):
+            share = random.dirichlet(SCALES * 4000)
+            shares.append(
+                pl.DataFrame(
+                    {
+                        "month": month.first_day,
+                        "model": model,
+                        "group": group,
+                        "factor": list(FACTORS),
+                        "share": share,
+                        "dispersion": share * 0.08 if index < 2 else share * 0,
+                    },
+                    schema=dict(SHARES.columns),
+                )
+            )
+    parts: dict[str, Any] = {
+        "month": month,
+        "run_id": "5f0c2a9e41d7b836",
+        "signal_model": "dfm2" if "dfm2" in models else models[0],
+        "facts": {
+            "code_version": "0.1.0",
+            "config_digest": "9b74c9897bac770f",
+            "universe": 309,
+            "stocks_scored": stocks,
+            "training_rows": 16_842,
+            "excluded: too few descriptors": 9,
+        },
+        "signals": pl.concat(signals),
+        "ledger": pl.concat(ledger),
+        "shares": pl.concat(shares),
+        "validation": VALIDATION,
+        "gates": _gates(),
+    }
+    return MonthReport(**{**parts, **changes})
+
+
+@pytest.fixture(scope="session")
+def make_report() -> Any:
+    return build_report
