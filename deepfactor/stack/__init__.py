@@ -1,0 +1,1 @@
+"""The embedded laptop stack: PostgreSQL, an S3 endpoint and Airflow on loopback, all under ``.local/``."""
