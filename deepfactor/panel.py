@@ -47,7 +47,7 @@ def build_panel(
         If the raw tables do not reach back far enough, or lack a month.
     """
     prices = tables["prices"].filter(pl.col("month").is_between(window.first_history.first_day, window.as_of.first_day))
-    _check_history(prices, window)
+    check_history(prices, window)
     panel = (
         _with_returns(_every_month(prices))
         .join(_excess_market(tables["market"]), on="month", how="left", maintain_order="left")
@@ -58,17 +58,31 @@ def build_panel(
     return panel.select(*PANEL.columns).sort("security_id", "month")
 
 
-def _check_history(prices: pl.DataFrame, window: Window) -> None:
+def check_history(prices: pl.DataFrame, window: Window) -> None:
+    """Check that there are prices of every month the window needs.
+
+    Parameters
+    ----------
+    prices
+        ``schemas.PRICES``, or any frame with its ``month``.
+    window
+        The months of the run.
+
+    Raises
+    ------
+    HistoryError
+        Saying what is needed and what is there.
+    """
     there = set(prices["month"].unique())
     missing = [str(month) for month in window.history if month.first_day not in there]
     if missing:
         shown = ", ".join(missing[:3]) + (f" … {missing[-1]}" if len(missing) > 3 else "")
-        first, last = prices["month"].min(), prices["month"].max()
+        found = f"from {min(there):%Y-%m} to {max(there):%Y-%m}" if there else "none at all"
         raise HistoryError(
             f"{window.as_of} needs prices of every month from {window.first_history} to {window.as_of} "
             f"({len(window.history)} months: {window.training_months} of training, {max(window.lags)} of lags, "
-            f"{window.rolling_months} of rolling statistics); {len(missing)} are missing ({shown}), "
-            f"there are {len(there)} from {first} to {last}. Deliver them, or ask for a later month."
+            f"{window.rolling_months} of rolling statistics, and the month itself); {len(missing)} are missing "
+            f"({shown}), there are {len(there)}: {found}. Deliver them, or ask for a later month."
         )
 
 

@@ -218,9 +218,9 @@ class Store:
             return list(pool.map(self.read_frame, references))
 
     def put_many(self, objects: Iterable[tuple[str, bytes]]) -> list[Reference]:
-        """Write many immutable objects at once, in order."""
+        """Write many objects at once, in order, and read each back."""
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
-            return list(pool.map(lambda each: self.put_immutable(*each), objects))
+            return list(pool.map(lambda each: self.put(*each), objects))
 
     def verify(self, reference: Reference) -> None:
         """Read an object back and compare it with its reference."""
@@ -289,6 +289,18 @@ class Store:
                 f"cannot {verb} {self.url(key)} at {self._client.meta.endpoint_url}: {error}; "
                 "check that the store runs and that the endpoint is right"
             ) from None
+
+
+def verify_all(store: Store, references: Sequence[Reference]) -> None:
+    """Read objects back, several at a time, and compare each with its reference.
+
+    Raises
+    ------
+    IntegrityError
+        Naming the first object that is missing or differs.
+    """
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        list(pool.map(store.verify, references))
 
 
 def frame_to_bytes(frame: pl.DataFrame) -> bytes:

@@ -84,7 +84,7 @@ def shares_table(month: Month, model: str, security_ids: NDArray[np.str_], accou
 
 
 def absolute_shares(inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return each factor's part of the sum of absolute relevances, shape (5,); even parts where all are zero.
+    """Return each factor's part of the sum of absolute relevances, shape (5,); zeros where no input contributes.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def absolute_shares(inputs: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     by_factor: NDArray[np.float64] = np.abs(inputs) @ _MEMBERSHIP
     total = by_factor.sum()
-    return by_factor / total if total > 0 else np.full(len(FACTORS), 1 / len(FACTORS))
+    return by_factor / total if total > 0 else by_factor
 
 
 def _stamped(frame: pl.DataFrame, month: Month, model: str) -> pl.DataFrame:

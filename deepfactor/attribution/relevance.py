@@ -65,7 +65,8 @@ class Relevance:
     def imbalance(self) -> NDArray[np.float64]:
         """Return |inputs + bias + leak − prediction| of each stock, shape (n,)."""
         booked = self.inputs.sum(axis=1) + self.bias.sum(axis=1) + self.leak.sum(axis=1)
-        return np.abs(booked - self.prediction)
+        difference: NDArray[np.float64] = np.abs(booked - self.prediction)
+        return difference
 
 
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,140 @@
+"""The command line: a month step by step without Airflow, and a look at what is published."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace as with_fields
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from deepfactor.config import DEFAULT_CONFIG, INCLUDE, SimulationConfig, load_config
+from deepfactor.errors import DeepfactorError
+from deepfactor.months import Month
+from deepfactor.publication import read_month, verify_month
+from deepfactor.reports.summary import durations_table, month_summary, objects_table
+from deepfactor.stack.commands import demo_command, stack_app
+from deepfactor.store import Store
+
+ROOT = INCLUDE.parent
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(stack_app, name="stack")
+app.command("demo")(demo_command)
+
+MonthOption = Annotated[str, typer.Option("--month", help="As-of month, written YYYY-MM.")]
+
+
+@app.callback()
+def main(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the steps do.")] = False,
+) -> None:
+    """Set up logging for all commands."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
+    )
+
+
+@app.command()
+def run(
+    month: MonthOption,
+    source: Annotated[Path | None, typer.Option(help="Folder of the delivery, instead of the configuration's.")] = None,
+    config: Annotated[Path, typer.Option(help="Configuration file.")] = DEFAULT_CONFIG,
+    replace: Annotated[bool, typer.Option(help="Replace what another run has published for this month.")] = False,
+) -> None:
+    """Run all steps of a month without Airflow, and publish it."""
+    from deepfactor.pipeline import run_month
+
+    console = Console()
+    durations: dict[str, float] = {}
+
+    def after(step: str, seconds: float) -> None:
+        durations[step] = seconds
+        console.print(f"  {step:<14} {seconds:6.1f} s", highlight=False)
+
+    with _expected_failures(), _store() as store:
+        as_of = Month.parse(month)
+        settings = load_config(config, source)
+        console.print(f"[bold]{as_of}[/bold] from {settings.source.folder} to {store.url('')}")
+        manifest = run_month(as_of, store, settings, replace=replace, after=after)
+        verify_month(store, as_of)
+        console.print(month_summary(read_month(store, as_of).report()))
+        console.print(objects_table(manifest.objects))
+        console.print(durations_table(durations))
+        console.print(
+            f"Published and verified as run {manifest.run_id}. Peak memory {_peak_gigabytes():.2f} GB.", highlight=False
+        )
+
+
+@app.command()
+def show(month: MonthOption) -> None:
+    """Show the summary of a published month."""
+    with _expected_failures(), _store() as store:
+        published = read_month(store, Month.parse(month))
+        Console().print(month_summary(published.report()))
+        Console().print(objects_table(published.manifest.objects))
+
+
+@app.command()
+def verify(month: MonthOption) -> None:
+    """Read back every object of a published month and compare it with the manifest."""
+    with _expected_failures(), _store() as store:
+        manifest = verify_month(store, Month.parse(month))
+        Console().print(
+            f"{month}: run {manifest.run_id}, {len(manifest.objects)} objects and {len(manifest.inputs)} raw tables "
+            "are whole",
+            highlight=False,
+        )
+
+
+@app.command()
+def simulate(
+    to: Annotated[Path, typer.Option(help="Folder to land the market in.")] = ROOT / ".local" / "market",
+    stocks: Annotated[int, typer.Option(min=50, help="Average number of listed stocks.")] = 300,
+) -> None:
+    """Land a simulated market, laid out as a vendor delivers files."""
+    from deepfactor.sources.simulated import land
+
+    with _expected_failures():
+        land(to, with_fields(SimulationConfig(), stocks=stocks))
+        Console().print(f"A market of {stocks} stocks lies in {to}", highlight=False)
+
+
+@contextmanager
+def _store() -> Iterator[Store]:
+    """Open the store that DEEPFACTOR_STORE names, else the embedded one."""
+    url = os.environ.get("DEEPFACTOR_STORE")
+    if url:
+        yield Store.open(url)
+        return
+    from deepfactor.stack import embedded_store
+
+    with embedded_store(ROOT) as store:
+        yield store
+
+
+@contextmanager
+def _expected_failures() -> Iterator[None]:
+    """Print an expected failure as a message, not as a stack trace, and exit with 1."""
+    try:
+        yield
+    except DeepfactorError as error:
+        Console(stderr=True).print(f"[bold red]{type(error).__name__}[/bold red]: ", end="")
+        Console(stderr=True).print(str(error), markup=False, highlight=False)
+        raise typer.Exit(1) from None
+
+
+def _peak_gigabytes() -> float:
+    # Linux counts kilobytes, macOS bytes.
+    unit = 1e9 if sys.platform == "darwin" else 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

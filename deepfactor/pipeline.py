@@ -1,0 +1,353 @@
+"""The steps of a month, each a plain function that shares nothing with the others but the store.
+
+A step leaves a record that names what it made, written last. Where the record of the same run is there and its
+objects are whole, the step is done: a second run changes nothing, and a killed one goes on where it stopped.
+
+Heavy libraries are imported where they are used, so that a process pays only for its own step.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace as with_fields
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from deepfactor.config import Config
+from deepfactor.errors import HistoryError, NotBlessed, ValidationFailed
+from deepfactor.months import Month, Window
+from deepfactor.panel import check_history
+from deepfactor.provenance import code_version
+from deepfactor.publication import Manifest, commit, open_month
+from deepfactor.runs import Run, StepRecord, once, raw_inputs, read_record, start_run, store_objects, write_record
+from deepfactor.schemas import RAW, REQUIRED
+from deepfactor.store import Reference, Store, frame_to_bytes, json_to_bytes
+
+if TYPE_CHECKING:
+    from deepfactor.features import RankedPanel
+
+LOGGER = logging.getLogger(__name__)
+
+
+def ingest(month: Month, store: Store, config: Config) -> Run:
+    """Fetch the raw tables of the month and of the history it needs, and store them by content.
+
+    Raises
+    ------
+    SourceError
+        If the delivery is missing or cannot be read.
+    HistoryError
+        If it does not reach back far enough.
+    """
+    from deepfactor.sources import open_source
+
+    started = perf_counter()
+    window = Window(month)
+    source = open_source(config.source)
+    datasets = source.datasets()
+    if missing := [name for name in REQUIRED if name not in datasets]:
+        raise HistoryError(f"the source delivers {datasets}, but {missing} are needed too; map them")
+    tables = {name: source.fetch(name, window.first_history, month) for name in datasets}
+    check_history(tables["prices"], window)
+    run = start_run(month, store, config, {name: _store_raw(name, tables[name], store) for name in sorted(tables)})
+    rows = {f"raw rows of {name}": frame.height for name, frame in tables.items()}
+    write_record(run, store, StepRecord("ingest", {}, rows))
+    LOGGER.info("%s ingest: run %s, %s, %.1f s", month, run.run_id, rows, perf_counter() - started)
+    return run
+
+
+def _store_raw(dataset: str, frame: pl.DataFrame, store: Store) -> list[Reference]:
+    """Store a raw table by month; what is there under the same content is left alone."""
+    by = "available_from" if dataset == "fundamentals" else "month"
+    ordered = frame.sort(RAW[dataset].columns.keys()).with_columns(_month=pl.col(by).dt.truncate("1mo"))
+    present = set(store.list(f"raw/{dataset}/"))
+    references, new = [], []
+    for (first_day,), part in ordered.partition_by("_month", as_dict=True, include_key=False).items():
+        body = frame_to_bytes(part)
+        reference = Reference.to("", body)
+        key = f"raw/{dataset}/{first_day:%Y-%m}/{reference.sha256}.parquet"
+        references.append(Reference(key, reference.sha256, reference.size))
+        if key not in present:
+            new.append((key, body))
+    store.put_many(new)
+    return sorted(references)
+
+
+def validate(run: Run, store: Store, config: Config) -> StepRecord:
+    """Hold the raw tables against their expectations, and set bad rows aside.
+
+    Raises
+    ------
+    ValidationFailed
+        If an expectation that must hold does not; verdict and Data Docs are stored all the same.
+    """
+
+    def work() -> StepRecord:
+        from deepfactor.validation import validate as judge_tables
+
+        inputs = raw_inputs(run, store)
+        tables = {name: pl.concat(store.read_frames(references)) for name, references in inputs.items()}
+        validation = judge_tables(tables, Window(run.month), config)
+        bodies = {
+            "validation/verdict.json": json_to_bytes(validation.verdict),
+            "validation/quarantined.parquet": frame_to_bytes(validation.quarantined),
+            **{f"validation/data_docs/{path}": body for path, body in validation.documents.items()},
+            **{f"validated/{name}.parquet": frame_to_bytes(frame) for name, frame in validation.tables.items()},
+        }
+        facts = {"validation passed": validation.passed, "rows quarantined": validation.quarantined.height}
+        return store_objects(run, store, "validate", bodies, facts)
+
+    record = once(run, store, config, "validate", work)
+    _require_valid(run, store, record)
+    return record
+
+
+def describe(run: Run, store: Store, config: Config) -> StepRecord:
+    """Compute the descriptors of every month the window needs.
+
+    Raises
+    ------
+    ValidationFailed
+        If the run's raw tables did not pass.
+    HistoryError
+        If there are too few months.
+    """
+
+    def work() -> StepRecord:
+        from deepfactor.descriptors import describe as describe_panel
+        from deepfactor.panel import build_panel
+
+        validated = read_record(run, store, "validate")
+        _require_valid(run, store, validated)
+        tables = {
+            name: store.read_frame(validated.objects[f"validated/{name}.parquet"])
+            for name in RAW
+            if f"validated/{name}.parquet" in validated.objects
+        }
+        window = Window(run.month)
+        frame = describe_panel(build_panel(tables, window, config.universe, config.calendar), window)
+        universe = frame.filter("in_universe", pl.col("month") == run.month.first_day).height
+        facts = {"stocks in the universe": universe, "described stock-months": frame.height}
+        return store_objects(run, store, "describe", {"descriptors.parquet": frame_to_bytes(frame)}, facts)
+
+    return once(run, store, config, "describe", work)
+
+
+def train(run: Run, store: Store, config: Config, model: str) -> StepRecord:
+    """Train one model on the trailing 60 months.
+
+    Raises
+    ------
+    HistoryError
+        If a month of the window has too few stocks.
+    TrainingError
+        If the model could not be trained.
+    """
+
+    def work() -> StepRecord:
+        from deepfactor.features import training_samples
+        from deepfactor.models.registry import train_model
+
+        samples = training_samples(_ranked(run, store), Window(run.month), config.universe)
+        trained = train_model(model, run.month, samples, config.training)
+        bodies = {
+            f"models/{model}/weights.safetensors": trained.network.to_bytes(),
+            f"models/{model}/card.json": json_to_bytes(trained.card),
+        }
+        facts = {"training rows": len(samples.returns)} | {
+            f"training: {reason}": number for reason, number in samples.exclusions.items()
+        }
+        return store_objects(run, store, f"train-{model}", bodies, facts)
+
+    return once(run, store, config, f"train-{model}", work)
+
+
+def attribute(run: Run, store: Store, config: Config) -> StepRecord:
+    """Predict the month with every model and book each prediction to its inputs.
+
+    Raises
+    ------
+    HistoryError
+        If the month has too few stocks.
+    """
+
+    def work() -> StepRecord:
+        from deepfactor.attribution import aggregation
+        from deepfactor.attribution.relevance import relevance
+        from deepfactor.features import prediction_samples
+        from deepfactor.gates import ledger_imbalance
+        from deepfactor.models.base import Network
+
+        samples = prediction_samples(_ranked(run, store), Window(run.month), config.universe)
+        builders = {
+            "signals": aggregation.signals_table,
+            "ledger": aggregation.ledger_table,
+            "attribution": aggregation.attribution_table,
+            "shares": aggregation.shares_table,
+        }
+        parts: dict[str, list[pl.DataFrame]] = {name: [] for name in builders}
+        imbalances = {}
+        for model in config.models:
+            weights = read_record(run, store, f"train-{model}").objects[f"models/{model}/weights.safetensors"]
+            account = relevance(Network.from_bytes(store.read(weights)), samples.inputs)
+            imbalances[model] = ledger_imbalance(account)
+            for name, build in builders.items():
+                parts[name].append(build(run.month, model, samples.security_ids, account))
+        bodies = {f"{name}.parquet": frame_to_bytes(pl.concat(frames)) for name, frames in parts.items()}
+        bodies["imbalances.json"] = json_to_bytes(imbalances)
+        facts = {"stocks scored": len(samples.security_ids)} | {
+            f"scoring: {reason}": number for reason, number in samples.exclusions.items() if "return" not in reason
+        }
+        return store_objects(run, store, "attribute", bodies, facts)
+
+    return once(run, store, config, "attribute", work)
+
+
+def bless(run: Run, store: Store, config: Config) -> StepRecord:
+    """Hold the month against its gates.
+
+    Raises
+    ------
+    NotBlessed
+        If one refuses; its numbers are stored all the same.
+    """
+
+    def work() -> StepRecord:
+        from deepfactor.gates import judge
+
+        attributed = read_record(run, store, "attribute").objects
+        verdicts = judge(
+            validation_passed=bool(read_record(run, store, "validate").facts["validation passed"]),
+            universe=int(read_record(run, store, "describe").facts["stocks in the universe"]),
+            signals=store.read_frame(attributed["signals.parquet"]),
+            imbalances=store.read_json(attributed["imbalances.json"]),
+            models=config.models,
+            gates=config.gates,
+        )
+        body = json_to_bytes([verdict.as_dict() for verdict in verdicts])
+        facts = {"gates passed": all(verdict.passed for verdict in verdicts)}
+        return store_objects(run, store, "bless", {"gates.json": body}, facts)
+
+    record = once(run, store, config, "bless", work)
+    _require_blessed(run, store, record)
+    return record
+
+
+def publish(run: Run, store: Store, config: Config, *, replace: bool = False) -> Manifest:
+    """Write the report, then the manifest, which makes the month published.
+
+    Parameters
+    ----------
+    run, store, config
+        As in every step.
+    replace
+        Whether another run's publication of this month may be replaced.
+
+    Raises
+    ------
+    NotBlessed
+        If a gate refused.
+    PublicationConflict
+        If another run has published the month.
+    IntegrityError
+        If an object of the run is missing or differs.
+    """
+    steps = ["ingest", "validate", "describe", *(f"train-{model}" for model in config.models), "attribute", "bless"]
+    records = [read_record(run, store, step) for step in steps]
+    _require_valid(run, store, records[1])
+    _require_blessed(run, store, records[-1])
+    facts = {name: value for record in records for name, value in record.facts.items()}
+    objects = {name: reference for record in records for name, reference in record.objects.items()}
+    manifest = Manifest(
+        month=run.month,
+        run_id=run.run_id,
+        signal_model=config.signal_model,
+        code_version=code_version(),
+        config_digest=config.digest(),
+        facts=facts,
+        inputs=tuple(reference for references in raw_inputs(run, store).values() for reference in references),
+        named_objects=objects,
+    )
+    manifest = _report(run, store, manifest)
+    commit(store, manifest, replace=replace)
+    return manifest
+
+
+def run_month(
+    month: Month, store: Store, config: Config, *, replace: bool = False, after: Callable[[str, float], None]
+) -> Manifest:
+    """Run all steps of a month, one after the other.
+
+    Parameters
+    ----------
+    month, store, config
+        As in every step.
+    replace
+        Whether another run's publication of this month may be replaced.
+    after
+        Called after each step with its name and its seconds.
+    """
+    started = perf_counter()
+
+    def done(step: str) -> None:
+        nonlocal started
+        after(step, perf_counter() - started)
+        started = perf_counter()
+
+    run = ingest(month, store, config)
+    done("ingest")
+    validate(run, store, config)
+    done("validate")
+    describe(run, store, config)
+    done("describe")
+    for model in config.models:
+        train(run, store, config, model)
+        done(f"train {model}")
+    attribute(run, store, config)
+    done("attribute")
+    bless(run, store, config)
+    done("bless")
+    manifest = publish(run, store, config, replace=replace)
+    done("publish")
+    return manifest
+
+
+def _report(run: Run, store: Store, manifest: Manifest) -> Manifest:
+    """Render and store the page, and return the manifest with it."""
+    from deepfactor.reports.month import render_month
+
+    page = store.put_immutable(run.key("report.html"), render_month(open_month(store, manifest).report()))
+    return with_fields(manifest, named_objects=manifest.named_objects | {"report.html": page})
+
+
+def _ranked(run: Run, store: Store) -> RankedPanel:
+    from deepfactor.features import rank_panel
+
+    descriptors = read_record(run, store, "describe").objects["descriptors.parquet"]
+    return rank_panel(store.read_frame(descriptors), Window(run.month))
+
+
+def _require_valid(run: Run, store: Store, record: StepRecord) -> None:
+    if record.facts["validation passed"] is True:
+        return
+    verdict = store.read_json(record.objects["validation/verdict.json"])
+    raise ValidationFailed(
+        f"{run.month} did not pass validation, nothing is computed from it: {'; '.join(verdict['failures'])}. "
+        f"The Data Docs are below {store.url(run.key('validation/data_docs/'))}"
+    )
+
+
+def _require_blessed(run: Run, store: Store, record: StepRecord) -> None:
+    if record.facts["gates passed"] is True:
+        return
+    verdicts = store.read_json(record.objects["gates.json"])
+    refused = [
+        f"{each['gate']} of {each['model'] or 'the month'}: {each['value']} against {each['threshold']} "
+        f"({each['meaning']})"
+        for each in verdicts
+        if not each["passed"]
+    ]
+    raise NotBlessed(f"{run.month} is not published, a gate refused it: " + "; ".join(refused))

@@ -1,0 +1,39 @@
+"""What code computes a run: its own sources, and the libraries whose arithmetic decides the numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from deepfactor import __version__
+from deepfactor.config import INCLUDE
+
+_PACKAGE = Path(__file__).parent
+
+# These run a month or show it, and decide nothing about it.
+_IRRELEVANT = ("cli.py", "stack")
+
+_LIBRARIES = ("great-expectations", "matplotlib", "numpy", "polars", "scikit-learn", "tensorflow", "tensorflow-cpu")
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Return the package's version with a digest of its sources, templates and numeric libraries."""
+    files = [path for path in _PACKAGE.rglob("*.py") if path.relative_to(_PACKAGE).parts[0] not in _IRRELEVANT]
+    files += [path for path in (INCLUDE / "templates").rglob("*") if path.is_file()]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(_PACKAGE.parent).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
+    for library in _LIBRARIES:
+        digest.update(f"{library}={_version(library)}\0".encode())
+    return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "absent"
