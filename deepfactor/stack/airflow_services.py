@@ -63,7 +63,12 @@ def migrate(layout: Layout, settings: Mapping[str, str], state: State) -> State:
     log = layout.logs / "migrate.log"
     with log.open("w", encoding="utf-8") as output:
         done = subprocess.run(  # noqa: S603 - the command is ours
-            command(["db", "migrate"]), env=dict(settings), cwd=layout.airflow, stdout=output, stderr=output, check=False
+            command(["db", "migrate"]),
+            env=dict(settings),
+            cwd=layout.airflow,
+            stdout=output,
+            stderr=output,
+            check=False,
         )
     if done.returncode != 0:
         raise StackError(f"Airflow's database cannot be prepared; {log} ends with:\n{processes.tail(log)}")

@@ -36,7 +36,7 @@ def holder(port: int) -> psutil.Process | None:
     except psutil.AccessDenied:
         return None
     for each in connections:
-        if each.status == psutil.CONN_LISTEN and each.laddr.port == port and each.pid is not None:
+        if each.pid is not None and each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port:
             try:
                 return psutil.Process(each.pid)
             except psutil.NoSuchProcess:
