@@ -112,6 +112,10 @@ class Store:
         store._call("reach", "", lambda: client.head_bucket(Bucket=bucket))
         return store
 
+    def below(self, prefix: str) -> Store:
+        """Return the part of the store below a prefix."""
+        return Store(self._client, self.bucket, self._full(prefix))
+
     def put(self, key: str, body: bytes) -> Reference:
         """Write an object and read it back.
 

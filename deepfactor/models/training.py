@@ -7,13 +7,17 @@ stacked in one batched product and the whole epoch runs without returning to Pyt
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
+
+# TensorFlow reads this once, at import; what it says below warnings is about itself.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import tensorflow as tf  # noqa: E402 - the variable must be set before
 
 from deepfactor.config import TrainingConfig
 from deepfactor.errors import TrainingError
