@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, Connection, CronDataIntervalTimetable, Param, dag, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,6 +123,11 @@ def final_where_waiting_cannot_help() -> Iterator[None]:
         if error.retryable:
             raise
         raise AirflowFailException(str(error)) from None
+    except (AirflowException, OSError):
+        raise
+    except Exception as error:
+        # A fault of the program stays one, and its stack trace is what is needed.
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
 def carry_out(step: Callable[..., Any], run: Mapping[str, str], context: Context, **options: Any) -> Any:

@@ -160,8 +160,8 @@ def _run(stack: Stack, conf: dict[str, Any], console: Console) -> dict[str, floa
     for each in failed:
         console.print(Text(f"\nThe task {each.name} failed. Its log ends with:", style="bold red"))
         for line in stack.session.log(DAG, run, each)[-_LOG_LINES:]:
-            console.print(Text(f"  {line}"))
-    console.print(Text(f"\nNothing was published. The run {run}: {stack.address}/dags/{DAG}/runs/{run}"))
+            console.print(Text(f"  {line}"), soft_wrap=True)
+    console.print(Text(f"\nNothing was published. The run: {stack.address}/dags/{DAG}/runs/{run}"), soft_wrap=True)
     return None
 
 

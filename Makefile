@@ -1,0 +1,75 @@
+# Everything is installed into .venv and .venv-store, and installed again only when a requirements file changes.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup develop demo down test lint types check-python
+
+UV_VERSION := 0.13.9
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+# The first interpreter that is new enough; name another one with PYTHON=…
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
+	if $$each -c '$(SUPPORTED)' 2>/dev/null; then echo $$each; break; fi; done)
+
+BIN := .venv/bin
+INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode
+
+# The interpreter chosen above is used, never one that uv would download.
+export UV_PYTHON_DOWNLOADS := never
+
+help:
+	@echo "make demo    publish a simulated month through Airflow on this machine, and show it"
+	@echo "make down    stop everything that demo has started"
+	@echo "make setup   install what demo needs (demo does it by itself)"
+	@echo "make test    install what the checks need, then run all of them"
+	@echo "make lint    only style; make types: only types"
+
+setup: .venv/installed .venv-store/installed
+
+develop: .venv/developed .venv-store/installed
+
+demo: setup
+	$(BIN)/deepfactor demo
+
+down:
+	@if [ -x $(BIN)/deepfactor ]; then $(BIN)/deepfactor stack down; else echo "Nothing is installed, so nothing runs."; fi
+
+test: develop lint types
+	$(BIN)/pytest
+
+lint: .venv/developed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/developed
+	$(BIN)/mypy --strict deepfactor
+
+check-python:
+	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(SUPPORTED)'; then \
+		echo "deepfactor needs Python 3.11, 3.12 or 3.13; found: $$($(or $(PYTHON),python3) --version 2>&1 | head -n 1)." >&2; \
+		echo "Install one of them, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; \
+		exit 1; \
+	fi
+
+.venv/created: | check-python
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+.venv/installed: .venv/created requirements.txt pyproject.toml
+	@echo "Installing about 250 packages into .venv; this takes a few minutes the first time."
+	$(INSTALL) --python $(BIN)/python --requirement requirements.txt
+	$(INSTALL) --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+# Holds all of requirements.txt, so what was installed from it is installed from here as well.
+.venv/developed: .venv/created requirements-dev.txt pyproject.toml
+	@echo "Installing about 280 packages into .venv; this takes a few minutes the first time."
+	$(INSTALL) --python $(BIN)/python --requirement requirements-dev.txt
+	$(INSTALL) --python $(BIN)/python --no-deps --editable .
+	@touch .venv/installed $@
+
+.venv-store/installed: .venv/created requirements-store.txt
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-store
+	$(INSTALL) --python .venv-store/bin/python --requirement requirements-store.txt
+	@touch $@
