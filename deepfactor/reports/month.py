@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -175,8 +176,6 @@ def _models(report: MonthReport) -> list[dict[str, Any]]:
     described = []
     for model in report.models:
         values = wide[model].drop_nulls()
-        both = wide.select(report.signal_model, model).drop_nulls() if model != report.signal_model else None
-        agreement = None if both is None else both.select(pl.corr(*both.columns, method="spearman")).item()
         described.append(
             {
                 "model": model,
@@ -185,10 +184,16 @@ def _models(report: MonthReport) -> list[dict[str, Any]]:
                 "median": values.median(),
                 "highest": values.max(),
                 "spread": values.std(),
-                "agreement": agreement,
+                "agreement": None if model == report.signal_model else _agreement(wide, report.signal_model, model),
             }
         )
     return described
+
+
+def _agreement(wide: pl.DataFrame, model: str, other: str) -> float | None:
+    """Return the rank correlation between two models; none if one of them is a constant."""
+    correlation = wide.select(model, other).drop_nulls().select(pl.corr(model, other, method="spearman")).item()
+    return correlation if math.isfinite(correlation) else None
 
 
 def _verbatim(name: str) -> Markup:

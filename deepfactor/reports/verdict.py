@@ -27,6 +27,11 @@ class Check:
     observed: str
     passed: bool
 
+    @property
+    def stops(self) -> bool:
+        """Whether the month must not be computed because of it."""
+        return not self.passed and self.severity == "critical"
+
 
 @dataclass(frozen=True)
 class Quarantine:

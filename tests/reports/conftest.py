@@ -74,13 +74,14 @@ def build_report(
     base = random.normal(size=(stocks, len(FACTORS))) * SCALES
     signals, ledger, shares = [], [], []
     for index, model in enumerate(models):
-        factors = base + random.normal(size=base.shape) * 0.003
-        bias = 0.009 + random.normal(size=stocks) * 0.002
-        prediction = factors.sum(axis=1) + bias
+        # Rounded, so that no platform's mathematics library can change a digit.
+        factors = (base + random.normal(size=base.shape) * 0.003).round(6)
+        bias = (0.009 + random.normal(size=stocks) * 0.002).round(6)
+        prediction = (factors.sum(axis=1) + bias).round(6)
         order = (-prediction).argsort(kind="stable")
         rank = np.empty(stocks, dtype=np.int64)
         rank[order] = np.arange(1, stocks + 1)
-        dispersion = np.abs(random.normal(size=stocks)) * 0.002 if model != "linear" else np.zeros(stocks)
+        dispersion = np.abs(random.normal(size=stocks) * 0.002).round(6) if model != "linear" else np.zeros(stocks)
         key = {"month": month.first_day, "model": model, "security_id": codes}
         quintile = 5 - (rank - 1) * 5 // stocks
         signals.append(
@@ -97,7 +98,8 @@ def build_report(
             )
         )
         for group in ("highest prediction", "top quintile"):
-            share = random.dirichlet(SCALES * 4000)
+            share = random.dirichlet(SCALES * 4000).round(4)
+            share[-1] = round(1 - share[:-1].sum(), 4)
             shares.append(
                 pl.DataFrame(
                     {
@@ -106,7 +108,7 @@ def build_report(
                         "group": group,
                         "factor": list(FACTORS),
                         "share": share,
-                        "dispersion": share * 0.08 if index < 2 else share * 0,
+                        "dispersion": (share * (0.08 if index < 2 else 0)).round(4),
                     },
                     schema=dict(SHARES.columns),
                 )

@@ -1,0 +1,258 @@
+import base64
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepfactor.errors import SchemaError
+from deepfactor.reports.figures import Balance, SharePanel, balances, histogram, share_panels
+from deepfactor.reports.month import render_month
+from deepfactor.reports.numbers import legible, percent
+from deepfactor.schemas import FACTORS
+
+EXPECTED = Path(__file__).with_name("expected_month.html")
+
+
+class TablesOf(HTMLParser):
+    """The body rows of each table that has an id: for each cell its text and its exact value."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.rows: dict[str, list[list[tuple[str, str | None]]]] = {}
+        self._table: str | None = None
+        self._cell: tuple[str, str | None] | None = None
+        self.feed(page.decode())
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given_ = dict(attrs)
+        if tag == "table":
+            self._table = given_.get("id")
+            if self._table:
+                self.rows[self._table] = []
+        elif tag == "tr" and self._table:
+            self.rows[self._table].append([])
+        elif tag in {"td", "th"} and self._table:
+            self._cell = ("", given_.get("data-value"))
+
+    def handle_data(self, data: str) -> None:
+        if self._cell is not None:
+            self._cell = (self._cell[0] + data, self._cell[1])
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"td", "th"} and self._table and self._cell is not None:
+            self.rows[self._table][-1].append(self._cell)
+            self._cell = None
+        elif tag == "table":
+            self._table = None
+
+
+def body_rows(page: bytes, table: str) -> list[list[tuple[str, str | None]]]:
+    return TablesOf(page).rows[table][1:]
+
+
+class TestRegression:
+    def test_page_is_the_expected_one(self, make_report: Any, tmp_path: Path) -> None:
+        page = render_month(make_report(stocks=24, models=("dfm2", "linear"), names=["<b>&'\"", "日本電産"])).decode()
+        found = page[page.index("<main>") : page.index("</main>")]
+        changed = tmp_path / EXPECTED.name
+        changed.write_text(found, encoding="utf-8")
+        assert found == EXPECTED.read_text(encoding="utf-8"), f"if this change is wanted: cp {changed} {EXPECTED}"
+
+    def test_order_of_rows_does_not_change_a_byte(self, make_report: Any) -> None:
+        report = make_report(stocks=40)
+        shuffled = {
+            name: getattr(report, name).sample(fraction=1, shuffle=True, seed=1)
+            for name in ("signals", "ledger", "shares")
+        }
+        assert render_month(make_report(stocks=40, **shuffled)) == render_month(report)
+
+    def test_every_process_gives_the_same_bytes(self, make_report: Any) -> None:
+        program = (
+            "import sys, hashlib; sys.path.insert(0, sys.argv[1]); from conftest import build_report; "
+            "from deepfactor.reports.month import render_month; "
+            "sys.stdout.write(hashlib.sha256(render_month(build_report(30))).hexdigest())"
+        )
+        digests = {
+            subprocess.run(
+                [sys.executable, "-c", program, str(Path(__file__).parent)],
+                env=os.environ | {"PYTHONHASHSEED": seed},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for seed in ("1", "2")
+        }
+        assert digests == {hashlib.sha256(render_month(make_report(30))).hexdigest()}
+
+
+class TestProperties:
+    @settings(max_examples=40, deadline=None)
+    @given(
+        st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=30), min_size=1, max_size=5, unique=True)
+    )
+    def test_whatever_a_name_holds_it_stays_text(self, make_report: Any, names: list[str]) -> None:
+        page = render_month(make_report(stocks=24, models=("dfm2",), names=names))
+        shown = [row[0][0] for row in body_rows(page, "signals-table")]
+        # The parser gives back what was escaped; it must be the names, and nothing that a name made of the page.
+        assert sorted(shown) == sorted(
+            [*map(legible, names), *(f"{1300 + 7 * index}" for index in range(len(names), 24))]
+        )
+
+    @pytest.mark.parametrize(
+        "name", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</td></table>", "{{ 7*7 }}", "'--"]
+    )
+    def test_hostile_names_are_escaped_wherever_they_stand(self, make_report: Any, name: str) -> None:
+        honest = render_month(make_report(stocks=24, models=("dfm2",), names=["A"]))
+        report = make_report(
+            stocks=24,
+            models=("dfm2",),
+            names=[name],
+            run_id=name,
+            facts={name: name},
+            gates=[{"gate": name, "model": name, "value": None, "threshold": 1.0, "passed": True, "meaning": name}],
+            validation={"passed": True, "tables": {name: {name: {"passed": True, "observed": name}}}},
+        )
+        page = render_month(report)
+        if "<" in name:
+            assert name.encode() not in page
+        assert page.count(b"<script") == honest.count(b"<script") == 1
+        assert b"<img" not in page
+        assert b"49" not in re.findall(rb"<bdi>(.*?)</bdi>", page)
+
+    def test_steering_characters_do_not_reach_the_page(self, make_report: Any) -> None:
+        page = render_month(make_report(stocks=24, names=["\u202e7203\x1b[2J\x00"])).decode()
+        assert not set("\u202e\x1b\x00") & set(page)
+
+    def test_signals_table_holds_the_frames_figures(self, make_report: Any) -> None:
+        report = make_report(stocks=120)
+        rows = body_rows(render_month(report), "signals-table")
+        frame = report.signals.filter(pl.col("model") == "dfm2").join(
+            report.ledger.filter(pl.col("model") == "dfm2").drop("prediction"), on="security_id"
+        )
+        by_security = {each["security_id"]: each for each in frame.iter_rows(named=True)}
+        assert len(rows) == len(by_security) == 120
+        for (security, _), (rank, _), *figures in rows:
+            row = by_security[security]
+            assert int(rank) == row["rank"]
+            assert int(figures.pop(2)[0]) == row["quintile"]
+            names = ("prediction", "dispersion", *FACTORS, "bias", "leak")
+            for name, (text, value) in zip(names, figures, strict=True):
+                assert float(value or "nan") == row[name]
+                assert text == percent(row[name], signed=name != "dispersion")
+
+    def test_rows_stand_by_rank(self, make_report: Any) -> None:
+        ranks = [int(row[1][0]) for row in body_rows(render_month(make_report(stocks=60)), "signals-table")]
+        assert ranks == list(range(1, 61))
+
+    def test_shares_table_holds_the_frames_figures(self, make_report: Any) -> None:
+        report = make_report(stocks=24)
+        rows = body_rows(render_month(report), "shares-table")
+        expected = report.shares.sort("model", "group", "factor")
+        assert [(row[1][0], row[0][0], row[2][0]) for row in rows] == expected.select("model", "group", "factor").rows()
+        assert [float(row[3][1] or "nan") for row in rows] == expected["share"].to_list()
+        assert [float(row[4][1] or "nan") for row in rows] == expected["dispersion"].to_list()
+
+    def test_figure_3_draws_the_shares(self, make_report: Any) -> None:
+        report = make_report(stocks=24)
+        panels = share_panels(report.shares, report.models)
+        assert [panel.group for panel in panels] == ["highest prediction", "top quintile"]
+        shares = {row[:3]: row[3] for row in report.shares.select("group", "factor", "model", "share").iter_rows()}
+        drawn = {
+            (panel.group, factor.factor, bar.model): bar
+            for panel in panels
+            for factor in panel.factors
+            for bar in factor.bars
+        }
+        assert drawn.keys() == shares.keys()
+        units = {round(bar.width / shares[key], 0) for key, bar in drawn.items()}
+        assert len(units) == 1, "all bars on one scale"
+        for bar in drawn.values():
+            assert bar.low - 0.01 <= SharePanel.LEFT + bar.width <= bar.high + 0.01
+
+    def test_balance_adds_up_to_the_prediction(self, make_report: Any) -> None:
+        rows = make_report(stocks=50).stocks().to_dicts()
+        for row, drawn in zip(rows, balances(rows), strict=True):
+            signed = sum(each.width if each.left >= drawn.zero - 0.01 else -each.width for each in drawn.segments)
+            assert signed == pytest.approx(drawn.prediction - drawn.zero, abs=0.5)
+            assert (drawn.prediction > drawn.zero) == (row["prediction"] > 0)
+            assert all(-0.01 <= each.left <= each.left + each.width <= Balance.WIDTH + 0.01 for each in drawn.segments)
+
+    @given(st.lists(st.floats(-1, 1), min_size=1, max_size=60))
+    def test_histogram_counts_every_stock_once(self, values: list[float]) -> None:
+        stocks = pl.DataFrame({"prediction": values, "quintile": [3] * len(values)})
+        counts = [int(each.description.rsplit(" ", 1)[1]) for each in histogram(stocks).columns]
+        assert sum(counts) == len(values)
+
+    def test_page_asks_for_nothing(self, make_report: Any) -> None:
+        page = render_month(make_report()).decode()
+        assert not re.search(r"""(?:src|action|xlink:href)\s*=|https?:|url\(|@import|\sstyle=|\son[a-z]+=""", page)
+        assert set(re.findall(r'href="([^"#]+)', page)) == {"data:,"}
+
+    def test_security_policy_allows_exactly_this_style_and_script(self, make_report: Any) -> None:
+        page = render_month(make_report(stocks=24)).decode()
+        policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
+        assert policy is not None
+        for tag in ("style", "script"):
+            content = page[page.index(f"<{tag}>") + len(tag) + 2 : page.index(f"</{tag}>")]
+            digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+            assert f"{tag}-src 'sha256-{digest}'" in policy[1]
+        assert policy[1].startswith("default-src 'none'")
+        assert "unsafe" not in policy[1]
+
+
+class TestValidation:
+    def test_a_stock_without_an_account_is_refused(self, make_report: Any) -> None:
+        ledger = make_report(stocks=24).ledger.filter(pl.col("security_id") != "1307")
+        with pytest.raises(SchemaError, match=r"1 stocks of dfm2 have no account in the ledger, such as '1307'"):
+            render_month(make_report(stocks=24, ledger=ledger))
+
+    def test_a_signal_model_without_signals_is_refused(self, make_report: Any) -> None:
+        with pytest.raises(SchemaError, match="signal model 'svr' has no signals"):
+            render_month(make_report(stocks=24, signal_model="svr"))
+
+    @pytest.mark.parametrize("table", ["signals", "ledger", "shares"])
+    def test_a_table_of_another_schema_is_refused(self, make_report: Any, table: str) -> None:
+        frame = getattr(make_report(stocks=24), table).drop("month")
+        with pytest.raises(SchemaError, match=f"the table {table} lacks"):
+            render_month(make_report(stocks=24, **{table: frame}))
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"gates": []},
+            {"validation": {}},
+            {"validation": {"passed": False}},
+            {
+                "gates": [
+                    {"gate": "g", "model": None, "value": None, "threshold": 1.0, "passed": False, "meaning": "none"}
+                ]
+            },
+        ],
+        ids=["no gates", "no verdict", "validation failed", "gate failed"],
+    )
+    def test_what_is_not_blessed_never_looks_blessed(self, make_report: Any, changes: dict[str, Any]) -> None:
+        page = render_month(make_report(stocks=24, **changes)).decode()
+        assert "Not blessed." in page
+        assert "✓ Blessed" not in page
+
+    def test_a_tiny_market_can_be_shown(self, make_report: Any) -> None:
+        page = render_month(make_report(stocks=1, models=("linear",)))
+        assert len(body_rows(page, "signals-table")) == 1
+
+    def test_constant_predictions_can_be_shown(self, make_report: Any) -> None:
+        report = make_report(stocks=24)
+        flat = {
+            "signals": report.signals.with_columns(prediction=pl.lit(0.0)),
+            "ledger": report.ledger.with_columns(pl.lit(0.0).alias(each) for each in (*FACTORS, "bias", "prediction")),
+        }
+        assert b"nan" not in render_month(make_report(stocks=24, **flat)).split(b"<main>")[1].lower()

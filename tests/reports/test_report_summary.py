@@ -1,0 +1,147 @@
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from deepfactor.reports.numbers import figure, legible, percent, size
+from deepfactor.reports.summary import durations_table, month_summary, objects_table
+from deepfactor.reports.verdict import Check, checks, quarantines
+from deepfactor.schemas import FACTORS
+from deepfactor.store import Reference
+
+
+def shown(renderable: RenderableType, width: int = 100) -> str:
+    console = Console(width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+class TestRegression:
+    def test_first_and_last_lines(self, make_report: Any) -> None:
+        lines = [line.split() for line in shown(month_summary(make_report(stocks=300))).splitlines()]
+        stocks = make_report(stocks=300).stocks()
+        first, last = stocks.row(0, named=True), stocks.row(-1, named=True)
+        assert ["1", first["security_id"], percent(first["prediction"])] in [line[:3] for line in lines]
+        assert ["300", last["security_id"], percent(last["prediction"])] in [line[:3] for line in lines]
+
+    def test_durations(self) -> None:
+        lines = shown(durations_table({"ingest": 1.25, "train": 5.0})).splitlines()
+        assert [line.split() for line in lines if line.strip() and "─" not in line] == [
+            ["Step", "Seconds"],
+            ["ingest", "1.2", "█" * 10],
+            ["train", "5.0", "█" * 40],
+            ["all", "6.2"],
+        ]
+
+
+class TestProperties:
+    def test_top_and_bottom_ten_with_their_three_largest_contributions(self, make_report: Any) -> None:
+        report = make_report(stocks=300)
+        rows = [line for line in shown(month_summary(report)).splitlines() if re.match(r" +\d+ +\d{4} ", line)]
+        assert len(rows) == 20
+        expected = report.stocks().to_dicts()
+        for line, row in zip(rows, expected[:10] + expected[-10:], strict=True):
+            words = line.split()
+            assert words[:4] == [
+                str(row["rank"]),
+                row["security_id"],
+                percent(row["prediction"]),
+                percent(row["dispersion"], signed=False),
+            ]
+            largest = sorted(FACTORS, key=lambda each: -abs(row[each]))[:3]
+            assert words[4:] == [word for each in largest for word in (each, percent(row[each]))]
+
+    def test_fits_a_hundred_columns(self, make_report: Any) -> None:
+        report = make_report(stocks=300, names=["株式会社" * 20])
+        assert max(map(len, shown(month_summary(report)).splitlines())) <= 100
+
+    def test_small_market_is_shown_once(self, make_report: Any) -> None:
+        rows = [
+            line
+            for line in shown(month_summary(make_report(stocks=7))).splitlines()
+            if re.match(r" +\d+ +\d{4} ", line)
+        ]
+        assert [int(line.split()[0]) for line in rows] == list(range(1, 8))
+
+    def test_names_are_neither_markup_nor_escape_sequences(self, make_report: Any) -> None:
+        text = shown(month_summary(make_report(stocks=8, names=["[b]x[/b]", "\x1b[2Jy"], run_id="[red]run")))
+        assert "[b]x[/b]" in text
+        assert "[red]run" in text
+        assert "\x1b" not in text
+
+    def test_a_failed_gate_is_told_with_its_numbers(self, make_report: Any) -> None:
+        gate = {"gate": "spread", "model": "dfm1", "value": 1e-7, "threshold": 1e-4, "passed": False, "meaning": "flat"}
+        text = shown(month_summary(make_report(stocks=24, gates=[gate])))
+        assert "0 of 1 passed" in text
+        assert "failed: spread of dfm1 is 1e-07, threshold 0.0001: flat" in text
+
+    def test_objects_are_listed_and_raw_tables_summed_up(self) -> None:
+        objects = [
+            Reference("runs/2016-02/ab/signals.parquet", "c" * 64, 20_480),
+            Reference("raw/prices/2016-01/x.parquet", "a" * 64, 1000),
+            Reference("raw/prices/2016-02/y.parquet", "b" * 64, 2000),
+        ]
+        text = shown(objects_table(objects))
+        assert re.search(r"raw/prices/… \(2 objects\) +3\.0 kB", text)
+        assert re.search(r"runs/2016-02/ab/signals\.parquet +20\.5 kB +cccccccccccc", text)
+
+
+class TestNumbers:
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [(0.01234, "+1.23"), (-0.00001, "0.00"), (0.0, "0.00"), (-0.5, "−50.00"), (None, "–"), (float("nan"), "–")],
+    )
+    def test_percent(self, value: float | None, text: str) -> None:
+        assert percent(value) == text
+
+    @pytest.mark.parametrize(
+        ("value", "text"), [(7200, "7,200"), (-3, "−3"), (-1e-9, "−1e-09"), (False, "no"), (None, "–"), ("a", "a")]
+    )
+    def test_figure(self, value: object, text: str) -> None:
+        assert figure(value) == text
+
+    @pytest.mark.parametrize(("count", "text"), [(0, "0 bytes"), (999, "999 bytes"), (5_000_000_000, "5.0 GB")])
+    def test_size(self, count: int, text: str) -> None:
+        assert size(count) == text
+
+    def test_legible_keeps_every_writing(self) -> None:
+        assert legible("日本電産 Ñ א 🙂") == "日本電産 Ñ א 🙂"
+
+
+class TestVerdict:
+    def test_checks_of_lists_and_of_names(self) -> None:
+        found = checks(
+            {
+                "tables": {
+                    "prices": {
+                        "passed": False,
+                        "expectations": [
+                            {"expectation": "expect_a", "column": "close", "passed": True, "severity": "warning"},
+                            {"expectation": "expect_b", "passed": False, "severity": "critical", "observed": 3},
+                        ],
+                    },
+                    "market": {"row_count": {"success": True, "observed_value": 1}},
+                }
+            }
+        )
+        assert found == (
+            Check("prices", "b", "critical", "3", passed=False),
+            Check("prices", "a · close", "warning", "–", passed=True),
+            Check("market", "row count", "critical", "1", passed=True),
+        )
+        assert [each.stops for each in found] == [True, False, False]
+
+    def test_a_failed_table_without_checks_is_shown_as_failed(self) -> None:
+        (check,) = checks({"tables": {"prices": {"passed": False}}})
+        assert check.stops
+
+    @pytest.mark.parametrize("verdict", [{}, {"tables": {}}, {"tables": []}, {"quarantined": {}}])
+    def test_an_empty_verdict_has_no_checks(self, verdict: dict[str, Any]) -> None:
+        assert checks(verdict) == ()
+        assert quarantines(verdict) == ()
+
+    def test_only_tables_that_lost_rows_are_quarantined(self) -> None:
+        found = quarantines({"quarantined": {"prices": {"close_above_zero": 1200, "other": 0}, "market": 0}})
+        assert [(each.table, each.reason, each.rows) for each in found] == [("prices", "close above zero", "1,200")]
