@@ -198,7 +198,7 @@ def _move_prices(state: _State, month: int, shocks: Vector, year_end: Flags) -> 
     """Draw the month's returns of the firms listed before and after it."""
     moving = state.listed[month - 1] & state.listed[month]
     value_before = np.exp(state.log_value[month - 1])
-    total = np.clip(state.signal[month - 1] + shocks, -0.92, 2.0)
+    total = np.clip(state.signal[month - 1] + shocks, np.where(state.firms.exit == month, -0.95, -0.7), 2.0)
     dividend = np.where(year_end, state.firms.dividend_yield, 0.0)
     state.total_return[month, moving] = total[moving]
     state.dividend[month, moving] = dividend[moving]

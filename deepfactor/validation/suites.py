@@ -1,0 +1,96 @@
+"""Expectation suites: data in ``include/expectations`` that people edit, read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from deepfactor.errors import ConfigurationError
+
+Severity = Literal["error", "quarantine", "warning"]
+Frame = Literal["columns", "rows", "months"]
+Scope = Literal["month", "window"]
+
+_REQUIRED = {"name", "severity", "of", "scope", "message"}
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "severity": get_args(Severity),
+    "of": get_args(Frame),
+    "scope": get_args(Scope),
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One expectation of a suite.
+
+    Attributes
+    ----------
+    table
+        The raw table, which is also the suite's name.
+    name
+        Identifies the rule within its suite.
+    type, kwargs
+        The expectation of Great Expectations.
+    severity
+        ``error`` stops the month, ``quarantine`` sets failing rows aside, ``warning`` is reported.
+    of
+        The frame of facts it is about; only rows can be set aside.
+    scope
+        The whole window, or what became known in the as-of month.
+    message
+        What a failure means, for people.
+    maximum_share
+        Largest share of rows, of the window and of the as-of month, that may be set aside before the month stops.
+    """
+
+    table: str
+    name: str
+    type: str
+    kwargs: Mapping[str, Any]
+    severity: Severity
+    of: Frame
+    scope: Scope
+    message: str
+    maximum_share: float | None
+
+
+def read_suite(table: str, suite: Mapping[str, Any] | None) -> tuple[Rule, ...]:
+    """Read the suite of a raw table.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no suite, it is empty, or an expectation does not say what it must.
+    """
+    where = f"include/expectations/{table}.json"
+    if suite is None:
+        raise ConfigurationError(f"{where}: there is no suite for {table}, so the month cannot be validated; add one")
+    expectations = suite.get("expectations")
+    if not isinstance(expectations, list) or not expectations:
+        raise ConfigurationError(f"{where}: the suite is empty, so the month cannot be validated; add expectations")
+    rules = tuple(_read_rule(table, each, f"{where}: expectation {n}") for n, each in enumerate(expectations, 1))
+    names = [rule.name for rule in rules]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigurationError(f"{where}: the names {twice} stand twice; give every expectation its own")
+    return rules
+
+
+def _read_rule(table: str, expectation: Any, where: str) -> Rule:
+    if not isinstance(expectation, dict) or set(expectation) != {"type", "kwargs", "meta"}:
+        raise ConfigurationError(f"{where}: must have exactly the keys type, kwargs and meta")
+    meta = expectation["meta"]
+    missing = sorted(_REQUIRED - set(meta))
+    unknown = sorted(set(meta) - _REQUIRED - {"maximum_share"})
+    if missing or unknown:
+        raise ConfigurationError(f"{where}: meta lacks {missing or 'nothing'} and has the unknown {unknown or 'none'}")
+    for key, choices in _CHOICES.items():
+        if meta[key] not in choices:
+            raise ConfigurationError(f"{where} ({meta['name']}): {key} {meta[key]!r} must be one of {choices}")
+    share = meta.get("maximum_share")
+    if (meta["severity"] == "quarantine") != isinstance(share, int | float):
+        raise ConfigurationError(f"{where} ({meta['name']}): quarantine, and only that, needs a maximum_share")
+    if share is not None and (meta["of"], meta["scope"]) != ("rows", "window"):
+        raise ConfigurationError(f"{where} ({meta['name']}): only rows of the window can be set aside")
+    return Rule(table=table, type=expectation["type"], kwargs=expectation["kwargs"], **{"maximum_share": share, **meta})
