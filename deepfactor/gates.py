@@ -120,7 +120,7 @@ def judge(
             at_least(
                 "spread",
                 model,
-                float(some.std()),
+                float(some.std()) if np.isfinite(some).all() else math.nan,
                 gates.minimum_spread,
                 "standard deviation of the predictions across stocks",
             ),
