@@ -1,0 +1,188 @@
+"""Three months through the real thing: PostgreSQL, an S3 endpoint, Airflow's scheduler."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deepfactor.config import DEFAULT_CONFIG, SimulationConfig, load_config
+from deepfactor.months import Month, month_range
+from deepfactor.publication import manifest_key, verify_month
+from deepfactor.stack import airflow_services, processes
+from deepfactor.stack.airflow_client import FINISHED
+from deepfactor.stack.demonstration import DAG, wait_for_dag
+from deepfactor.stack.errors import StackError
+from deepfactor.stack.layout import Layout, Ports
+from deepfactor.stack.stack import Stack, command_environment, down, status, up
+from deepfactor.stack.state import read_state
+
+pytestmark = pytest.mark.integration
+
+# Not the default ports, so that a demonstration may run beside the tests.
+PORTS = Ports(api=28080, s3=24580)
+MONTHS = list(month_range(Month.parse("2015-12"), Month.parse("2016-02")))
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    layout = Layout(tmp_path_factory.mktemp("stack"))
+    try:
+        started = up(layout, PORTS)
+        wait_for_dag(started.session, DAG)
+        yield started
+    finally:
+        down(layout)
+
+
+@pytest.fixture(scope="module")
+def config(stack: Stack) -> Path:
+    content = yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8"))
+    simulation = SimulationConfig(stocks=120)
+    content["source"] |= {"folder": str(stack.layout.local / "market"), "simulate": asdict(simulation)}
+    content |= {
+        "universe": {"minimum_stocks": 50},
+        "training": {"members": 2, "epochs": 3},
+        "expectations": load_config().expectations,
+    }
+    path = stack.layout.local / "test.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def backfill(stack: Stack, config: Path) -> dict[str, str]:
+    """Backfill the months with Airflow's own command, and return each run's state by its logical date."""
+    command = ["backfill", "create", "--dag-id", DAG, "--from-date", "2015-12-01", "--to-date", "2016-02-01"]
+    subprocess.run(
+        airflow_services.command([*command, "--dag-run-conf", json.dumps({"config": str(config)})]),
+        env=command_environment(stack.layout),
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    return {run["logical_date"][:10]: run["state"] for run in _finished(stack, len(MONTHS))}
+
+
+@pytest.fixture(scope="module")
+def tags(stack: Stack, backfill: dict[str, str]) -> dict[Month, str | None]:
+    """Entity tags of the manifests that the backfill wrote."""
+    store = stack.endpoint.open()
+    return {month: store.etag(manifest_key(month)) for month in MONTHS}
+
+
+def test_the_backfill_publishes_each_month_under_its_own_month(stack: Stack, backfill: dict[str, str]) -> None:
+    assert backfill == {f"{month}-01": "success" for month in MONTHS}, _logs(stack)
+    store = stack.endpoint.open()
+    assert store.list("manifests/") == [manifest_key(month) for month in MONTHS]
+    manifests = [verify_month(store, month) for month in MONTHS]
+    assert [manifest.month for manifest in manifests] == MONTHS
+    assert len({manifest.run_id for manifest in manifests}) == len(MONTHS)
+    for manifest in manifests:
+        assert all(f"/{manifest.month}/" in each.key for each in manifest.objects)
+        assert max(_month_of(each.key) for each in manifest.inputs if "/prices/" in each.key) == manifest.month
+
+
+def test_a_second_run_changes_nothing(stack: Stack, config: Path, tags: dict[Month, str | None]) -> None:
+    run = stack.session.trigger(DAG, {"month": "2016-02", "config": str(config)})
+    assert _wait(stack, run) == "success", _logs(stack)
+    store = stack.endpoint.open()
+    assert {month: store.etag(manifest_key(month)) for month in MONTHS} == tags
+    assert len(store.list("runs/2016-02/")) > 0
+    assert len({key.split("/")[2] for key in store.list("runs/2016-02/")}) == 1
+    trained = [each for each in stack.session.tasks(DAG, run) if each.task == "train"]
+    assert {each.label for each in trained} == set(load_config(config).models)
+
+
+def test_a_month_that_is_none_is_refused(stack: Stack) -> None:
+    with pytest.raises(StackError, match="'2016-13' does not match"):
+        stack.session.trigger(DAG, {"month": "2016-13"})
+
+
+def test_a_run_that_does_not_say_its_month_fails_clearly(stack: Stack, config: Path) -> None:
+    _assert_fails(stack, {"config": str(config)}, "does not say which month to compute")
+
+
+def test_a_month_that_the_data_do_not_reach_fails_clearly(
+    stack: Stack, config: Path, tags: dict[Month, str | None]
+) -> None:
+    _assert_fails(stack, {"config": str(config), "month": "2019-05"}, "2019-05")
+    assert not stack.endpoint.open().exists(manifest_key(Month.parse("2019-05")))
+
+
+def test_up_reuses_what_runs(stack: Stack) -> None:
+    before = status(stack.layout)
+    again = up(stack.layout, PORTS)
+    again.session.close()
+    assert again.address == stack.address
+    assert status(stack.layout) == before
+    assert {each.state for each in before} == {"up"}
+
+
+def test_everything_listens_on_loopback_only(stack: Stack) -> None:
+    # Last but one: it looks at the processes that did all of the above.
+    addresses = {
+        connection.laddr.ip
+        for record in read_state(stack.layout).processes.values()
+        for process in processes.session_of(record)
+        for connection in process.net_connections()
+        if connection.status == "LISTEN"
+    }
+    assert addresses == {"127.0.0.1"}
+
+
+def test_down_leaves_nothing_behind(stack: Stack) -> None:
+    assert set(down(stack.layout)) == {"postgres", "s3", "api-server", "scheduler", "dag-processor"}
+    assert {each.state for each in status(stack.layout)} == {"down"}
+    assert processes.leftovers(stack.layout) == []
+
+
+def _assert_fails(stack: Stack, conf: dict[str, str], message: str) -> None:
+    run = stack.session.trigger(DAG, conf)
+    assert _wait(stack, run) == "failed"
+    failed = [each for each in stack.session.tasks(DAG, run) if each.state == "failed"]
+    assert [each.task for each in failed] == ["ingest"]
+    # Waiting cannot help, so there is no second attempt.
+    assert failed[0].attempt == 1
+    assert message in "\n".join(stack.session.log(DAG, run, failed[0]))
+
+
+def _wait(stack: Stack, run: str) -> str:
+    deadline = time.monotonic() + 180
+    while (state := str(stack.session.run(DAG, run)["state"])) not in FINISHED:
+        assert time.monotonic() < deadline, f"{run} is still {state}"
+        time.sleep(0.5)
+    return state
+
+
+def _finished(stack: Stack, count: int) -> list[dict[str, str]]:
+    deadline = time.monotonic() + 400
+    while True:
+        runs = stack.session.runs(DAG)
+        if len(runs) >= count and all(run["state"] in FINISHED for run in runs):
+            return runs
+        assert time.monotonic() < deadline, [(run["dag_run_id"], run["state"]) for run in runs]
+        time.sleep(1)
+
+
+def _logs(stack: Stack) -> str:
+    """Return the ends of the logs of what failed, for the message of a failed test."""
+    lines = []
+    for run in stack.session.runs(DAG):
+        for each in stack.session.tasks(DAG, run["dag_run_id"]):
+            if each.state == "failed":
+                log = stack.session.log(DAG, run["dag_run_id"], each)[-15:]
+                lines += [f"{run['dag_run_id']} {each.name}", *log]
+    return "\n".join(lines)
+
+
+def _month_of(key: str) -> Month:
+    """Return the month in a raw table's key ``raw/<dataset>/<month>/…``."""
+    return Month.containing(date.fromisoformat(f"{key.split('/')[2]}-01"))
