@@ -1,36 +1,40 @@
-"""The validation verdict as rows of a table.
-
-The verdict is read as a tree: whatever in it says ``passed`` and holds no further such thing is one check. So a table
-or an expectation that is added to the suites appears in the report without a change here.
-"""
+"""The validation verdict as rows of a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deepfactor.reports.numbers import figure, legible
 
-_OUTCOME = ("passed", "success")
-_NAMES = ("expectation", "name", "type", "column", "columns")
-_CONTAINERS = ("expectations", "checks", "results")
+# What a failed expectation of each severity does to the month; an unknown severity is shown as the worst.
+_CONSEQUENCES = {"error": "✗ stopped", "quarantine": "! set aside", "warning": "! warning"}
 
 
 @dataclass(frozen=True)
 class Check:
-    """One expectation about one table, and what was found."""
+    """One expectation about one table, and what was found.
+
+    Attributes
+    ----------
+    table, expectation, severity, scope
+        As in the suite.
+    passed
+        Whether the data met it; false also where it could not be evaluated.
+    outcome
+        What follows, in two words.
+    finding
+        For a failed expectation what the failure means and what was found; else what was found.
+    """
 
     table: str
     expectation: str
     severity: str
-    observed: str
+    scope: str
     passed: bool
-
-    @property
-    def stops(self) -> bool:
-        """Whether the month must not be computed because of it."""
-        return not self.passed and self.severity == "critical"
+    outcome: str
+    finding: str
 
 
 @dataclass(frozen=True)
@@ -39,87 +43,63 @@ class Quarantine:
 
     table: str
     reason: str
-    rows: str
+    rows: int
 
 
 def checks(validation: Mapping[str, Any]) -> tuple[Check, ...]:
-    """Return every check of a verdict, failed ones first within their table.
+    """Return every check of a verdict, in the order of the suites.
 
     Parameters
     ----------
     validation
-        ``Validation.verdict``: ``tables`` holds the checks of each raw table.
+        ``Validation.verdict``, of which ``expectations`` is read. An expectation may lack any key but ``success``.
     """
-    found = [
-        check
-        for table, content in _items(validation.get("tables", {}))
-        for check in sorted(_walk(legible(table), content, ()), key=lambda each: each.passed)
-    ]
-    return tuple(found)
+    return tuple(map(_check, validation.get("expectations", ())))
 
 
 def quarantines(validation: Mapping[str, Any]) -> tuple[Quarantine, ...]:
-    """Return what was set aside, by table and reason; tables that lost no row are left out."""
-    found = []
-    for table, content in _items(validation.get("quarantined", {})):
-        reasons = content if isinstance(content, Mapping) else {"rows": content}
-        found += [
-            Quarantine(legible(table), _spaced(str(reason)), figure(rows)) for reason, rows in reasons.items() if rows
-        ]
-    return tuple(found)
+    """Return what was set aside, by table and reason.
 
-
-def _walk(table: str, content: Any, path: tuple[str, ...]) -> Iterator[Check]:
-    if isinstance(content, Mapping):
-        inner = [(key, value) for key, value in content.items() if _holds_outcome(value)]
-        if inner:
-            for key, value in inner:
-                yield from _walk(table, value, path if key in _CONTAINERS else (*path, str(key)))
-        elif any(key in content for key in _OUTCOME):
-            yield _check(table, content, path)
-    elif isinstance(content, Sequence) and not isinstance(content, str):
-        for value in content:
-            yield from _walk(table, value, path)
-
-
-def _check(table: str, content: Mapping[str, Any], path: tuple[str, ...]) -> Check:
-    words = [_text(content[key]) for key in _NAMES if content.get(key)]
-    # Under a numbered or named branch the branch's name is part of what was expected.
-    named = [legible(each) for each in path if not each.isdigit()]
-    known = {*_OUTCOME, *_NAMES, "severity"}
-    observed = content.get("observed", content.get("observed_value"))
-    if observed is None:
-        rest = {key: value for key, value in content.items() if key not in known and value not in (None, {}, [], "")}
-        observed = rest or None
-    return Check(
-        table=table,
-        expectation=_spaced(" · ".join([*named, *words]) or "table"),
-        severity=legible(str(content.get("severity", "critical"))),
-        observed=_text(observed),
-        passed=bool(next(content[key] for key in _OUTCOME if key in content)),
+    Parameters
+    ----------
+    validation
+        ``Validation.verdict``, of which ``quarantined`` is read: ``table``, ``reason`` and ``rows`` of each entry.
+    """
+    return tuple(
+        Quarantine(legible(each["table"]), legible(each["reason"]), each["rows"])
+        for each in validation.get("quarantined", ())
     )
 
 
-def _holds_outcome(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(key in value for key in _OUTCOME) or any(map(_holds_outcome, value.values()))
-    return isinstance(value, Sequence) and not isinstance(value, str) and any(map(_holds_outcome, value))
+def _check(entry: Mapping[str, Any]) -> Check:
+    severity = str(entry.get("severity", "error"))
+    passed = entry["success"] is True
+    return Check(
+        table=legible(str(entry.get("table", ""))),
+        expectation=legible(str(entry.get("name") or entry.get("expectation") or "unnamed")),
+        severity=legible(severity),
+        scope=legible(str(entry.get("scope", ""))),
+        passed=passed,
+        outcome="✓ met" if passed else _CONSEQUENCES.get(severity, _CONSEQUENCES["error"]),
+        finding=_finding(entry, passed),
+    )
 
 
-def _items(content: Any) -> list[tuple[str, Any]]:
-    if isinstance(content, Mapping):
-        return [(str(key), value) for key, value in content.items()]
-    return [("all tables", content)] if content else []
+def _finding(entry: Mapping[str, Any], passed: bool) -> str:
+    if entry.get("evaluated") is False:
+        return "not evaluated, because something before it failed"
+    parts = [legible(str(entry["message"]))] if not passed and entry.get("message") else []
+    if entry.get("unexpected_count"):
+        parts.append(f"{figure(entry['unexpected_count'])} rows")
+    if entry.get("observed") not in (None, [], {}, ""):
+        parts.append(f"found {_text(entry['observed'])}")
+    return "; ".join(parts)
 
 
 def _text(value: Any) -> str:
     """Write what was observed, however it is nested, on one line."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{_spaced(str(key))} {_text(each)}" for key, each in value.items())
+        return ", ".join(f"{legible(str(key))} {_text(each)}" for key, each in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(_text, value))
     return figure(value)
-
-
-def _spaced(text: str) -> str:
-    return legible(text.removeprefix("expect_").replace("_", " "))

@@ -8,12 +8,13 @@
 
   const rows = [...body.rows].map((element) => ({
     element,
+    rank: Number(element.cells[1].textContent),
     name: element.cells[0].textContent.toLowerCase(),
     quintile: element.cells[4].textContent,
-    // The cells show rounded figures; sorting uses the exact ones.
-    values: [...element.cells].map((cell, column) =>
-      column === 0 ? cell.textContent : Number(cell.dataset.value ?? cell.textContent)),
   }));
+  // The cells show rounded figures; sorting uses the exact ones.
+  const valueOf = (cell, column) =>
+    column === 0 ? cell.textContent : Number(cell.dataset.value ?? cell.textContent);
 
   const sortBy = (column) => {
     const header = headers[column];
@@ -22,7 +23,8 @@
     const order = header.getAttribute("aria-sort") === first ? other : first;
     const sign = order === "ascending" ? 1 : -1;
     const compare = column === 0 ? byName : (a, b) => a - b;
-    rows.sort((a, b) => sign * compare(a.values[column], b.values[column]) || a.values[1] - b.values[1]);
+    for (const row of rows) row.value = valueOf(row.element.cells[column], column);
+    rows.sort((a, b) => sign * compare(a.value, b.value) || a.rank - b.rank);
     headers.forEach((each) => each.removeAttribute("aria-sort"));
     header.setAttribute("aria-sort", order);
     body.replaceChildren(...rows.map((row) => row.element));
@@ -47,5 +49,5 @@
   quintile.addEventListener("change", filter);
   name.form.addEventListener("submit", (event) => event.preventDefault());
   // Browsers restore what was typed before a reload.
-  filter();
+  if (name.value || quintile.value) filter();
 })();

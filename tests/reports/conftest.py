@@ -13,43 +13,37 @@ MODELS = ("dfm1", "dfm2", "linear")
 # How much of the spread between stocks each factor makes up.
 SCALES = np.array([0.006, 0.004, 0.008, 0.010, 0.005])
 
+
+def _expectation(table: str, name: str, severity: str, message: str, unexpected: int = 0) -> dict[str, Any]:
+    return {
+        "table": table,
+        "suite": table,
+        "name": name,
+        "expectation": "expect_column_values_to_be_between",
+        "severity": severity,
+        "of": "rows",
+        "scope": "month",
+        "message": message,
+        "evaluated": True,
+        "success": not unexpected,
+        "observed": None,
+        "unexpected_count": unexpected,
+        "maximum_share": None,
+    }
+
+
 VALIDATION = {
+    "month": "2016-02",
+    "first_month": "2005-02",
     "passed": True,
-    "tables": {
-        "prices": {
-            "passed": True,
-            "rows": 300,
-            "expectations": [
-                {
-                    "expectation": "expect_compound_columns_to_be_unique",
-                    "columns": ["month", "security_id"],
-                    "severity": "critical",
-                    "passed": True,
-                    "observed": 0,
-                },
-                {
-                    "expectation": "expect_column_values_to_be_between",
-                    "column": "total_return",
-                    "severity": "warning",
-                    "passed": False,
-                    "observed": {"unexpected": 2, "percent": 0.67},
-                },
-            ],
-        },
-        "market": {
-            "passed": True,
-            "rows": 1,
-            "expectations": [
-                {
-                    "expectation": "expect_table_row_count_to_equal",
-                    "severity": "critical",
-                    "passed": True,
-                    "observed": 1,
-                }
-            ],
-        },
-    },
-    "quarantined": {"prices": 2, "market": 0},
+    "faults": [],
+    "quarantined": [{"table": "prices", "reason": "close positive", "rows": 2}],
+    "expectations": [
+        _expectation("prices", "one row per stock and month", "error", "a stock stands twice in a month"),
+        _expectation("prices", "close positive", "quarantine", "the price is zero or negative", 2),
+        _expectation("prices", "no wild jump", "warning", "a price jumps more than any stock does", 1),
+        _expectation("market", "one row per month", "error", "the month's market return is missing"),
+    ],
 }
 
 

@@ -120,7 +120,14 @@ class TestProperties:
             run_id=name,
             facts={name: name},
             gates=[{"gate": name, "model": name, "value": None, "threshold": 1.0, "passed": True, "meaning": name}],
-            validation={"passed": True, "tables": {name: {name: {"passed": True, "observed": name}}}},
+            validation={
+                "passed": True,
+                "faults": [name],
+                "expectations": [
+                    {"table": name, "name": name, "severity": name, "message": name, "success": False, "observed": name}
+                ],
+                "quarantined": [{"table": name, "reason": name, "rows": 1}],
+            },
         )
         page = render_month(report)
         if "<" in name:

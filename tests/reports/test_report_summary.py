@@ -6,7 +6,7 @@ from rich.console import Console, RenderableType
 
 from deepfactor.reports.numbers import figure, legible, percent, size
 from deepfactor.reports.summary import durations_table, month_summary, objects_table
-from deepfactor.reports.verdict import Check, checks, quarantines
+from deepfactor.reports.verdict import Check, Quarantine, checks, quarantines
 from deepfactor.schemas import FACTORS
 from deepfactor.store import Reference
 
@@ -110,38 +110,55 @@ class TestNumbers:
         assert legible("日本電産 Ñ א 🙂") == "日本電産 Ñ א 🙂"
 
 
+def entry(**changes: Any) -> dict[str, Any]:
+    return {
+        "table": "prices",
+        "name": "close positive",
+        "severity": "quarantine",
+        "scope": "window",
+        "message": "the price is zero or negative",
+        "evaluated": True,
+        "success": False,
+        "observed": [0.0, -1.5],
+        "unexpected_count": 1200,
+        **changes,
+    }
+
+
 class TestVerdict:
-    def test_checks_of_lists_and_of_names(self) -> None:
-        found = checks(
-            {
-                "tables": {
-                    "prices": {
-                        "passed": False,
-                        "expectations": [
-                            {"expectation": "expect_a", "column": "close", "passed": True, "severity": "warning"},
-                            {"expectation": "expect_b", "passed": False, "severity": "critical", "observed": 3},
-                        ],
-                    },
-                    "market": {"row_count": {"success": True, "observed_value": 1}},
-                }
-            }
-        )
-        assert found == (
-            Check("prices", "b", "critical", "3", passed=False),
-            Check("prices", "a · close", "warning", "–", passed=True),
-            Check("market", "row count", "critical", "1", passed=True),
-        )
-        assert [each.stops for each in found] == [True, False, False]
+    def test_a_failed_expectation_says_what_it_means_and_what_was_found(self) -> None:
+        (check,) = checks({"expectations": [entry()]})
+        finding = "the price is zero or negative; 1,200 rows; found 0, −1.5"
+        assert check == Check("prices", "close positive", "quarantine", "window", False, "! set aside", finding)
 
-    def test_a_failed_table_without_checks_is_shown_as_failed(self) -> None:
-        (check,) = checks({"tables": {"prices": {"passed": False}}})
-        assert check.stops
+    @pytest.mark.parametrize(
+        ("changes", "outcome"),
+        [
+            ({"success": True}, "✓ met"),
+            ({"severity": "error"}, "✗ stopped"),
+            ({"severity": "warning"}, "! warning"),
+            ({"severity": "unheard of"}, "✗ stopped"),
+            ({"severity": "error", "success": None}, "✗ stopped"),
+        ],
+    )
+    def test_outcome(self, changes: dict[str, Any], outcome: str) -> None:
+        (check,) = checks({"expectations": [entry(**changes)]})
+        assert check.outcome == outcome
 
-    @pytest.mark.parametrize("verdict", [{}, {"tables": {}}, {"tables": []}, {"quarantined": {}}])
+    def test_what_was_not_evaluated_is_not_met(self) -> None:
+        (check,) = checks({"expectations": [entry(evaluated=False, severity="error")]})
+        assert not check.passed
+        assert check.finding.startswith("not evaluated")
+
+    def test_little_needs_to_be_known(self) -> None:
+        (check,) = checks({"expectations": [{"success": False}]})
+        assert (check.expectation, check.outcome) == ("unnamed", "✗ stopped")
+
+    @pytest.mark.parametrize("verdict", [{}, {"expectations": [], "quarantined": []}])
     def test_an_empty_verdict_has_no_checks(self, verdict: dict[str, Any]) -> None:
         assert checks(verdict) == ()
         assert quarantines(verdict) == ()
 
-    def test_only_tables_that_lost_rows_are_quarantined(self) -> None:
-        found = quarantines({"quarantined": {"prices": {"close_above_zero": 1200, "other": 0}, "market": 0}})
-        assert [(each.table, each.reason, each.rows) for each in found] == [("prices", "close above zero", "1,200")]
+    def test_quarantined_rows_are_counted_by_reason(self) -> None:
+        counts = [{"table": "prices", "reason": "close positive", "rows": 1200}]
+        assert quarantines({"quarantined": counts}) == (Quarantine("prices", "close positive", 1200),)
