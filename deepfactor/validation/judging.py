@@ -140,16 +140,14 @@ def _judgement(rule: Rule, result: Any) -> Judgement:
             f"{_raised(result.exception_info) if result is not None else 'there is no result'}"
         )
     found = result.result
-    examples = found.get("partial_unexpected_list", [])
+    examples = [_plain(each) for each in found.get("partial_unexpected_list", []) if _plain(each) is not None]
     rows = {each["row"]: _values(each) for each in found.get("unexpected_index_list") or []}
     for part in _LONG:
         found.pop(part, None)
     return Judgement(
         rule=rule,
         met=bool(result.success),
-        observed=_plain(found["observed_value"])
-        if "observed_value" in found
-        else [_plain(each) for each in examples[:3]],
+        observed=_plain(found["observed_value"]) if "observed_value" in found else examples[:3],
         unexpected=found.get("unexpected_count"),
         rows=rows,
         result=result,
@@ -172,5 +170,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else str(value)
+        return float(f"{value:.6g}") if math.isfinite(value) else None
     return value if isinstance(value, int | str | bool | None) else str(value)
