@@ -1,0 +1,56 @@
+"""Suites are data that people edit: what they get wrong is said with file, expectation and key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deepfactor.config import load_config
+from deepfactor.errors import ConfigurationError
+from deepfactor.schemas import RAW
+from deepfactor.validation.suites import read_suite
+
+META = {"name": "n", "severity": "error", "of": "rows", "scope": "window", "message": "m"}
+GOOD = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "month"}, "meta": META}
+
+
+@pytest.mark.parametrize("table", RAW)
+def test_every_raw_table_has_a_suite_that_can_be_read(table: str) -> None:
+    rules = read_suite(table, load_config().expectations[table])
+    assert {"schema"} <= {rule.name for rule in rules}
+    assert any(rule.severity == "error" for rule in rules)
+
+
+@pytest.mark.parametrize(
+    ("suite", "expected"),
+    [
+        (None, "there is no suite for prices, so the month cannot be validated"),
+        ({}, "the suite is empty, so the month cannot be validated"),
+        ({"expectations": []}, "the suite is empty"),
+        ({"expectations": [{"type": "x"}]}, "expectation 1: must have exactly the keys type, kwargs and meta"),
+        ({"expectations": [GOOD, GOOD]}, r"the names \['n'\] stand twice"),
+    ],
+)
+def test_bad_suite(suite: dict[str, Any] | None, expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"include/expectations/prices.json: {expected}"):
+        read_suite("prices", suite)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"severity": "fatal"}, "severity 'fatal' must be one of"),
+        ({"scope": "year"}, "scope 'year' must be one of"),
+        ({"severity": "quarantine"}, "quarantine, and only that, needs a maximum_share"),
+        ({"maximum_share": 0.1}, "quarantine, and only that, needs a maximum_share"),
+        (
+            {"severity": "quarantine", "maximum_share": 0.1, "scope": "month"},
+            "only rows of the window can be set aside",
+        ),
+        ({"color": "red"}, r"lacks nothing and has the unknown \['color'\]"),
+    ],
+)
+def test_bad_expectation(changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=expected):
+        read_suite("prices", {"expectations": [GOOD | {"meta": META | changes}]})
