@@ -65,7 +65,7 @@ same inputs has the same run id and changes nothing.
 **Which month.** A scheduled or backfilled run computes the month that its data interval covers: logical date
 2016-02-01, data interval 2016-02-01 to 2016-03-01, month 2016-02. A run triggered with a logical date takes the last
 month that was complete at that date, which is its data interval too. A run triggered without one needs the parameter
-`month`.
+`month`. Airflow's run ids name the day a run is due: `…2016-03-01…` is the run of month 2016-02.
 
 **Needs** the connection `deepfactor_store` (type aws; extra: `store`, such as `s3://bucket/prefix`, and `endpoint_url`
 where it is not AWS; login and password, or the usual AWS variables) and the pool `training`, whose slots say how many

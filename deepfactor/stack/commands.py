@@ -96,7 +96,11 @@ def demo_command(
     from deepfactor.stack.layout import Ports
 
     with _expected_failures():
-        code = demo(root, stocks, month, Console(), ports=Ports(api_port, s3_port))
+        console = Console()
+        if not console.is_terminal:
+            # A file or a pipe has no width; the default of 80 columns breaks the tables.
+            console = Console(width=120)
+        code = demo(root, stocks, month, console, ports=Ports(api_port, s3_port))
     raise typer.Exit(code)
 
 
