@@ -38,7 +38,8 @@ class MonthReport:
     signal_model
         The model whose predictions are ranked.
     facts
-        What the run was: code version, configuration digest, universe, exclusions by reason, …, in reading order.
+        What the run was: code version, configuration digest, universe, …, in reading order; a name of the form
+        ``step: reason`` counts what was left out.
     signals, ledger, shares
         ``schemas.SIGNALS``, ``schemas.LEDGER`` and ``schemas.SHARES`` of all models.
     validation
@@ -62,6 +63,11 @@ class MonthReport:
         """All models that predicted, the signal model first."""
         others = sorted(set(self.signals["model"].to_list()) - {self.signal_model})
         return (self.signal_model, *others)
+
+    @property
+    def exclusions(self) -> dict[str, str | int | float]:
+        """The facts that count what was left out, named ``step: reason``."""
+        return {name: value for name, value in self.facts.items() if ": " in name}
 
     def stocks(self) -> pl.DataFrame:
         """Return the signal model's stocks with their accounts, the highest prediction first.

@@ -109,7 +109,9 @@ def _contribution(factor: str, value: float) -> Text:
 
 
 def _facts(report: MonthReport) -> Text:
-    shown = {"run": report.run_id, **report.facts}
+    # Verdicts stand in the gates' line, and what was left out on the page.
+    told = {name: value for name, value in report.facts.items() if not isinstance(value, bool)}
+    shown = {"run": report.run_id} | {name: told[name] for name in told if name not in report.exclusions}
     return Text(" · ".join(f"{legible(name).replace('_', ' ')} {figure(value)}" for name, value in shown.items()))
 
 
