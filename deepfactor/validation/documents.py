@@ -32,14 +32,15 @@ def render(month: Month, calendar: str, judgements: Sequence[Judgement], summari
         For each suite what became of it, in a sentence.
     """
     due = datetime.combine(last_session(month, calendar), _DUE)
+    view = _view()
     pages = {}
     for table, summary in summaries.items():
         of_table = [each for each in judgements if each.rule.table == table]
-        pages[f"{table}.html"] = _page(month, due, table, of_table, summary).encode()
+        pages[f"{table}.html"] = _page(view, month, due, table, of_table, summary).encode()
     return {"index.html": _index(month, summaries).encode(), **pages}
 
 
-def _page(month: Month, due: datetime, table: str, judgements: Sequence[Judgement], summary: str) -> str:
+def _page(view: Any, month: Month, due: datetime, table: str, judgements: Sequence[Judgement], summary: str) -> str:
     import great_expectations
     from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.render.renderer import ValidationResultsPageRenderer
@@ -63,9 +64,7 @@ def _page(month: Month, due: datetime, table: str, judgements: Sequence[Judgemen
     )
     document = ValidationResultsPageRenderer().render(result)
     rules = [each.rule for each in judgements]
-    text: str = _view().render(
-        document, template=_TEMPLATE, month=str(month), table=table, summary=summary, rules=rules
-    )
+    text: str = view.render(document, template=_TEMPLATE, month=str(month), table=table, summary=summary, rules=rules)
     return text
 
 

@@ -49,11 +49,32 @@ class Judgement:
     result: Any
 
 
-def judge(rules: Sequence[Rule], frame: pl.DataFrame) -> list[Judgement]:
+def open_context() -> Any:
+    """Return the library's context in memory: it writes no file, calls no service and shows no progress.
+
+    Raises
+    ------
+    ValidationFailed
+        If the library cannot be loaded.
+    """
+    try:
+        import great_expectations
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+
+        context = great_expectations.get_context(mode="ephemeral")
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    except Exception as error:
+        raise ValidationFailed(f"Great Expectations cannot be used, so nothing is validated: {error}") from error
+    return context
+
+
+def judge(context: Any, rules: Sequence[Rule], frame: pl.DataFrame) -> list[Judgement]:
     """Judge a frame of facts by rules, in their order.
 
     Parameters
     ----------
+    context
+        Of :func:`open_context`.
     rules
         Rules of one frame and scope.
     frame
@@ -71,25 +92,24 @@ def judge(rules: Sequence[Rule], frame: pl.DataFrame) -> list[Judgement]:
         aside = [rule for rule in rules if rule.severity == "quarantine"]
         others = [rule for rule in rules if rule.severity != "quarantine"]
         complete = {"result_format": "COMPLETE", "unexpected_index_column_names": ["row"]}
-        judged = _run(aside, frame, complete) | _run(others, frame, {"result_format": "BASIC"})
+        judged = _run(context, aside, frame, complete) | _run(context, others, frame, {"result_format": "BASIC"})
     return [judged[rule.name] for rule in rules]
 
 
-def _run(rules: Sequence[Rule], frame: pl.DataFrame, result_format: dict[str, Any]) -> dict[str, Judgement]:
+def _run(
+    context: Any, rules: Sequence[Rule], frame: pl.DataFrame, result_format: dict[str, Any]
+) -> dict[str, Judgement]:
     if not rules:
         return {}
-    import great_expectations
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations import ExpectationSuite
 
     table = rules[0].table
     expectations = [_expectation(rule) for rule in rules]
     columns = _columns(rules, frame)
     try:
-        context = great_expectations.get_context(mode="ephemeral")
-        context.variables.progress_bars = ProgressBarsConfig(globally=False)
-        source = context.data_sources.add_pandas(table)
+        source = context.data_sources.add_or_update_pandas(table)
         batch = source.add_dataframe_asset(table).add_batch_definition_whole_dataframe(table)
-        suite = great_expectations.ExpectationSuite(name=table, expectations=expectations)
+        suite = ExpectationSuite(name=table, expectations=expectations)
         results = batch.get_batch({"dataframe": frame.select(columns).to_pandas()}).validate(
             suite, result_format=result_format
         )

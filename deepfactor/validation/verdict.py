@@ -14,7 +14,7 @@ from deepfactor.months import Window
 from deepfactor.schemas import REQUIRED
 from deepfactor.validation.documents import render
 from deepfactor.validation.facts import column_facts, month_facts, row_facts
-from deepfactor.validation.judging import Judgement, judge
+from deepfactor.validation.judging import Judgement, judge, open_context
 from deepfactor.validation.suites import Rule, read_suite
 
 QUARANTINE_SCHEMA = {
@@ -87,17 +87,17 @@ def validate(tables: Mapping[str, pl.DataFrame], window: Window, config: Config)
     ValidationFailed
         If a required table is missing, or judging itself fails: then nothing is known of the data.
     """
-    missing = [name for name in REQUIRED if name not in tables]
-    if missing:
+    if missing := [name for name in REQUIRED if name not in tables]:
         raise ValidationFailed(f"{window.as_of}: there is no {', '.join(missing)}, so the month is not validated")
     rules = {name: read_suite(name, config.expectations.get(name)) for name in tables}
     columns = {(name, "columns"): column_facts(name, table) for name, table in tables.items()}
-    judgements = _judge_all(rules, columns, window)
+    context = open_context()
+    judgements = _judge_all(context, rules, columns, window)
     faults = _faults(judgements, {}, window)
     # Facts about rows and months can only be computed from columns that are as they should be.
     if not faults:
         frames = _facts(tables, window)
-        judgements += _judge_all(rules, frames, window)
+        judgements += _judge_all(context, rules, frames, window)
         faults = _faults(judgements, frames, window)
     quarantined = _quarantined(judgements, tables)
     summaries = {name: _summary(name, faults, quarantined) for name in tables}
@@ -122,14 +122,14 @@ def _facts(tables: Mapping[str, pl.DataFrame], window: Window) -> Frames:
     }
 
 
-def _judge_all(rules: Mapping[str, Sequence[Rule]], frames: Frames, window: Window) -> list[Judgement]:
+def _judge_all(context: Any, rules: Mapping[str, Sequence[Rule]], frames: Frames, window: Window) -> list[Judgement]:
     judged: dict[tuple[str, str], Judgement] = {}
     for (table, of), frame in frames.items():
         for scope in ("window", "month"):
             chosen = [rule for rule in rules[table] if (rule.of, rule.scope) == (of, scope)]
             if not chosen:
                 continue
-            for judgement in judge(chosen, _scoped(frame, of, scope, window)):
+            for judgement in judge(context, chosen, _scoped(frame, of, scope, window)):
                 judged[table, judgement.rule.name] = judgement
     keys = [(table, rule.name) for table, suite in rules.items() for rule in suite]
     return [judged[key] for key in keys if key in judged]
