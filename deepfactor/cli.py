@@ -38,6 +38,8 @@ def main(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the steps do.")] = False,
 ) -> None:
     """Set up logging for all commands."""
+    # It tells of every temporary folder, whatever the root logger says.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(message)s",
@@ -55,7 +57,7 @@ def run(
     """Run all steps of a month without Airflow, and publish it."""
     from deepfactor.pipeline import run_month
 
-    console = Console()
+    console = _console()
     durations: dict[str, float] = {}
 
     def after(step: str, seconds: float) -> None:
@@ -81,8 +83,8 @@ def show(month: MonthOption) -> None:
     """Show the summary of a published month."""
     with _expected_failures(), _store() as store:
         published = read_month(store, Month.parse(month))
-        Console().print(month_summary(published.report()))
-        Console().print(objects_table(published.manifest.objects))
+        _console().print(month_summary(published.report()))
+        _console().print(objects_table(published.manifest.objects))
 
 
 @app.command()
@@ -90,7 +92,7 @@ def verify(month: MonthOption) -> None:
     """Read back every object of a published month and compare it with the manifest."""
     with _expected_failures(), _store() as store:
         manifest = verify_month(store, Month.parse(month))
-        Console().print(
+        _console().print(
             f"{month}: run {manifest.run_id}, {len(manifest.objects)} objects and {len(manifest.inputs)} raw tables "
             "are whole",
             highlight=False,
@@ -107,7 +109,13 @@ def simulate(
 
     with _expected_failures():
         land(to, with_fields(SimulationConfig(), stocks=stocks))
-        Console().print(f"A market of {stocks} stocks lies in {to}", highlight=False)
+        _console().print(f"A market of {stocks} stocks lies in {to}", highlight=False)
+
+
+def _console() -> Console:
+    """Return a console that does not squeeze its tables where there is no terminal to fit."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
 
 
 @contextmanager
@@ -117,7 +125,7 @@ def _store() -> Iterator[Store]:
     if url:
         yield Store.open(url)
         return
-    from deepfactor.stack import embedded_store
+    from deepfactor.stack.embedded import embedded_store
 
     with embedded_store(ROOT) as store:
         yield store

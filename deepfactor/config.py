@@ -53,7 +53,7 @@ class SourceConfig:
     datasets: dict[str, DatasetMapping]
     kind: Literal["files"] = "files"
     folder: str | None = None
-    """Root of the delivery; the command line's ``--source`` wins."""
+    """Root of the delivery, relative to the project; the command line's ``--source`` wins."""
     simulate: SimulationConfig | None = None
 
 
@@ -144,9 +144,12 @@ def load_config(path: Path = DEFAULT_CONFIG, source: Path | None = None) -> Conf
         raise ConfigurationError(f"{path}: " + "; ".join(faults)) from None
     if config.signal_model not in config.models:
         raise ConfigurationError(f"{path}: signal_model {config.signal_model!r} is not among models {config.models}")
-    if source is not None:
-        config = replace(config, source=replace(config.source, folder=str(source)))
-    return config
+    folder = source.resolve() if source is not None else _in_project(config.source.folder)
+    return replace(config, source=replace(config.source, folder=None if folder is None else str(folder)))
+
+
+def _in_project(folder: str | None) -> Path | None:
+    return None if folder is None else INCLUDE.parent / folder
 
 
 def _read_yaml(path: Path) -> Any:

@@ -52,9 +52,10 @@ def ingest(month: Month, store: Store, config: Config) -> Run:
         raise HistoryError(f"the source delivers {datasets}, but {missing} are needed too; map them")
     tables = {name: source.fetch(name, window.first_history, month) for name in datasets}
     check_history(tables["prices"], window)
-    run = start_run(month, store, config, {name: _store_raw(name, tables[name], store) for name in sorted(tables)})
+    raw = {name: _store_raw(name, tables[name], store) for name in sorted(tables)}
+    run, inputs = start_run(month, store, config, raw)
     rows = {f"raw rows of {name}": frame.height for name, frame in tables.items()}
-    write_record(run, store, StepRecord("ingest", {}, rows))
+    write_record(run, store, StepRecord("ingest", {"inputs.json": inputs}, rows))
     LOGGER.info("%s ingest: run %s, %s, %.1f s", month, run.run_id, rows, perf_counter() - started)
     return run
 
@@ -335,7 +336,7 @@ def _require_valid(run: Run, store: Store, record: StepRecord) -> None:
         return
     verdict = store.read_json(record.objects["validation/verdict.json"])
     raise ValidationFailed(
-        f"{run.month} did not pass validation, nothing is computed from it: {'; '.join(verdict['failures'])}. "
+        f"{run.month} did not pass validation, nothing is computed from it: {'; '.join(verdict['faults'])}. "
         f"The Data Docs are below {store.url(run.key('validation/data_docs/'))}"
     )
 

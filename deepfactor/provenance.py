@@ -21,15 +21,22 @@ _LIBRARIES = ("great-expectations", "matplotlib", "numpy", "polars", "scikit-lea
 @lru_cache(maxsize=1)
 def code_version() -> str:
     """Return the package's version with a digest of its sources, templates and numeric libraries."""
-    files = [path for path in _PACKAGE.rglob("*.py") if path.relative_to(_PACKAGE).parts[0] not in _IRRELEVANT]
-    files += [path for path in (INCLUDE / "templates").rglob("*") if path.is_file()]
     digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(f"{path.relative_to(_PACKAGE.parent).as_posix()}\0".encode())
+    for name, path in sorted(_files().items()):
+        digest.update(f"{name}\0".encode())
         digest.update(path.read_bytes())
     for library in _LIBRARIES:
         digest.update(f"{library}={_version(library)}\0".encode())
     return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def _files() -> dict[str, Path]:
+    sources = {path.relative_to(_PACKAGE): path for path in _PACKAGE.rglob("*.py")}
+    decisive = {
+        f"deepfactor/{name.as_posix()}": path for name, path in sources.items() if name.parts[0] not in _IRRELEVANT
+    }
+    templates = {f"templates/{path.name}": path for path in (INCLUDE / "templates").iterdir() if path.is_file()}
+    return decisive | templates
 
 
 def _version(library: str) -> str:

@@ -67,8 +67,10 @@ class StepRecord:
     facts: dict[str, Any]
 
 
-def start_run(month: Month, store: Store, config: Config, tables: Mapping[str, list[Reference]]) -> Run:
-    """Name a run by what it will be computed from, and store that.
+def start_run(
+    month: Month, store: Store, config: Config, tables: Mapping[str, list[Reference]]
+) -> tuple[Run, Reference]:
+    """Name a run by what it will be computed from, and store that; returns the run and where its inputs stand.
 
     Parameters
     ----------
@@ -89,8 +91,7 @@ def start_run(month: Month, store: Store, config: Config, tables: Mapping[str, l
     }
     body = json_to_bytes(content)
     run = Run(month, hashlib.sha256(body).hexdigest()[:16])
-    store.put_immutable(run.key("inputs.json"), body)
-    return run
+    return run, store.put_immutable(run.key("inputs.json"), body)
 
 
 def raw_inputs(run: Run, store: Store) -> dict[str, list[Reference]]:

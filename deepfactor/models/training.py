@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# TensorFlow reads this once, at import; what it says below warnings is about itself.
+# TensorFlow reads these once, at import. The compiled program does not use oneDNN, whose rounding depends on the
+# machine; and what TensorFlow logs below errors is about itself.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-import tensorflow as tf  # noqa: E402 - the variable must be set before
+import tensorflow as tf
 
 from deepfactor.config import TrainingConfig
 from deepfactor.errors import TrainingError

@@ -1,0 +1,83 @@
+"""The command line against a real endpoint, as a person at a terminal uses it."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from deepfactor.cli import app
+from deepfactor.config import DEFAULT_CONFIG, Config
+from deepfactor.stack.object_store import Endpoint
+
+
+@pytest.fixture
+def environment(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name the store as one does in production."""
+    monkeypatch.setenv("DEEPFACTOR_STORE", f"s3://deepfactor/{secrets.token_hex(6)}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", endpoint.credentials.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", endpoint.credentials.secret_key)
+
+
+@pytest.fixture
+def config_file(small_config: Config, tmp_path: Path) -> Path:
+    """The small market's configuration with the fastest model only, as a file."""
+    content = yaml.safe_load(DEFAULT_CONFIG.read_text())
+    content["source"]["simulate"] = asdict(small_config.source)["simulate"]
+    content |= {"models": ["linear"], "signal_model": "linear", "universe": {"minimum_stocks": 20}}
+    path = tmp_path / "include" / "config" / "small.yaml"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "include" / "expectations").symlink_to(DEFAULT_CONFIG.parents[1] / "expectations")
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def _call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+
+
+@pytest.mark.usefixtures("environment")
+class TestMonth:
+    def test_run_verify_show(self, config_file: Path, market_folder: Path) -> None:
+        run = _call("run", "--month", "2016-02", "--source", str(market_folder), "--config", str(config_file))
+        assert run.exit_code == 0, run.stderr
+        for text in ("Predicted total returns of 2016-03", "Highest predictions", "signals.parquet", "verified as run"):
+            assert text in run.stdout
+        verified = _call("verify", "--month", "2016-02")
+        assert verified.exit_code == 0
+        assert "are whole" in verified.stdout
+        assert "Highest predictions" in _call("show", "--month", "2016-02").stdout
+
+    @pytest.mark.parametrize("command", ["verify", "show"])
+    def test_a_month_that_is_not_published(self, command: str) -> None:
+        result = _call(command, "--month", "2016-02")
+        assert result.exit_code == 1
+        assert "2016-02 is not published" in result.stderr
+        assert "Traceback" not in result.stderr
+
+    @pytest.mark.parametrize("month", ["2016-2", "february", "[bold]x"])
+    def test_what_is_not_a_month(self, month: str) -> None:
+        result = _call("run", "--month", month)
+        assert result.exit_code == 1
+        assert f"'{month}' is not a month: write it as YYYY-MM" in result.stderr
+
+
+def test_an_unreachable_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPFACTOR_STORE", "s3://deepfactor")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    result = _call("verify", "--month", "2016-02")
+    assert result.exit_code == 1
+    assert "check that the store runs" in " ".join(result.stderr.split())
+
+
+def test_simulate_lands_a_market(tmp_path: Path) -> None:
+    result = _call("simulate", "--to", str(tmp_path / "market"), "--stocks", "60")
+    assert result.exit_code == 0
+    assert (tmp_path / "market" / "truth.json").exists()
