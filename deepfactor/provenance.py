@@ -15,7 +15,7 @@ _PACKAGE = Path(__file__).parent
 # These run a month or show it, and decide nothing about it.
 _IRRELEVANT = ("cli.py", "stack")
 
-_LIBRARIES = ("great-expectations", "matplotlib", "numpy", "polars", "scikit-learn", "tensorflow", "tensorflow-cpu")
+_LIBRARIES = ("great-expectations", "numpy", "polars", "scikit-learn", "tensorflow", "tensorflow-cpu")
 
 
 @lru_cache(maxsize=1)
