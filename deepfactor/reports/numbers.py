@@ -28,8 +28,8 @@ def percent(fraction: float | None, digits: int = 2, signed: bool = True) -> str
 def figure(value: object) -> str:
     """Return a fact, threshold or measurement in its shortest faithful form.
 
-    >>> figure(7200), figure(0.25), figure(1e-9), figure(True), figure("dfm2"), figure(None)
-    ('7,200', '0.25', '1e-09', 'yes', 'dfm2', '–')
+    >>> figure(7200), figure(0.25), figure(1e-9), figure(-4.718e6), figure(True), figure("dfm2"), figure(None)
+    ('7,200', '0.25', '1e-09', '−4,718,000', 'yes', 'dfm2', '–')
     """
     match value:
         case None:
@@ -39,7 +39,9 @@ def figure(value: object) -> str:
         case int():
             return f"{value:,}".replace("-", _MINUS)
         case float():
-            return f"{value:.4g}".replace("-", _MINUS, 1) if value < 0 else f"{value:.4g}"
+            # Four digits tell enough of a measurement; only the very large and very small need an exponent.
+            shown = f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
+            return shown.replace("-", _MINUS, 1) if value < 0 else shown
         case _:
             return legible(str(value))
 

@@ -89,10 +89,13 @@ def _finding(entry: Mapping[str, Any], passed: bool) -> str:
     if entry.get("evaluated") is False:
         return "not evaluated, because something before it failed"
     parts = [legible(str(entry["message"]))] if not passed and entry.get("message") else []
-    if entry.get("unexpected_count"):
-        parts.append(f"{figure(entry['unexpected_count'])} rows")
-    if entry.get("observed") not in (None, [], {}, ""):
-        parts.append(f"found {_text(entry['observed'])}")
+    unexpected, observed = entry.get("unexpected_count") or 0, entry.get("observed")
+    if unexpected:
+        parts.append(f"{figure(unexpected)} {'row' if unexpected == 1 else 'rows'}")
+    if observed not in (None, [], {}, ""):
+        # Of many rows only a few are kept as examples.
+        some = isinstance(observed, list) and unexpected > len(observed)
+        parts.append(f"{'such as' if some else 'found'} {_text(observed)}")
     return "; ".join(parts)
 
 

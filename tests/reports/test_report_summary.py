@@ -97,7 +97,16 @@ class TestNumbers:
         assert percent(value) == text
 
     @pytest.mark.parametrize(
-        ("value", "text"), [(7200, "7,200"), (-3, "−3"), (-1e-9, "−1e-09"), (False, "no"), (None, "–"), ("a", "a")]
+        ("value", "text"),
+        [
+            (7200, "7,200"),
+            (-3, "−3"),
+            (-1e-9, "−1e-09"),
+            (1234567.8, "1,234,568"),
+            (False, "no"),
+            (None, "–"),
+            ("a", "a"),
+        ],
     )
     def test_figure(self, value: object, text: str) -> None:
         assert figure(value) == text
@@ -128,7 +137,7 @@ def entry(**changes: Any) -> dict[str, Any]:
 class TestVerdict:
     def test_a_failed_expectation_says_what_it_means_and_what_was_found(self) -> None:
         (check,) = checks({"expectations": [entry()]})
-        finding = "the price is zero or negative; 1,200 rows; found 0, −1.5"
+        finding = "the price is zero or negative; 1,200 rows; such as 0, −1.5"
         assert check == Check("prices", "close positive", "quarantine", "window", False, "! set aside", finding)
 
     @pytest.mark.parametrize(
