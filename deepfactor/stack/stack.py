@@ -128,9 +128,12 @@ def _start_database(layout: Layout, state: State) -> str:
 
 def _sweep(layout: Layout, state: State) -> None:
     """Stop processes of this stack that the state file has lost: they would hold ports and run tasks twice."""
-    known = {record.pid for record in state.processes.values() if processes.find(record) is not None}
-    members = {each.pid for record in state.processes.values() for each in processes.session_of(record)}
-    forgotten = [each for each in processes.leftovers(layout) if each.pid not in known | members]
+    alive = [record for record in state.processes.values() if processes.find(record) is not None]
+    known = {member.pid for record in alive for member in processes.session_of(record)}
+    # A leader that was killed leaves its workers behind.
+    orphans = [each for record in state.processes.values() for each in processes.session_of(record)]
+    found = {each.pid: each for each in (*processes.leftovers(layout), *orphans)}
+    forgotten = [each for pid, each in found.items() if pid not in known]
     for each in forgotten:
         LOGGER.warning("stopping a left-over of this stack: %s", addresses.describe(each))
     processes.stop(forgotten)

@@ -16,6 +16,7 @@ import yaml
 from deepfactor.config import DEFAULT_CONFIG, SimulationConfig, load_config
 from deepfactor.months import Month, month_range
 from deepfactor.publication import manifest_key, verify_month
+from deepfactor.sources.simulated import land
 from deepfactor.stack import airflow_services, processes
 from deepfactor.stack.airflow_client import FINISHED
 from deepfactor.stack.demonstration import DAG, wait_for_dag
@@ -54,6 +55,8 @@ def config(stack: Stack) -> Path:
         "models": ["dfm2", "linear"],
         "expectations": load_config().expectations,
     }
+    # Once here rather than in each of the three runs that begin together.
+    land(stack.layout.local / "market", simulation)
     path = stack.layout.local / "test.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path
