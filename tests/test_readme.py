@@ -108,7 +108,7 @@ def test_yaml_is_an_excerpt_of_the_configuration_it_explains() -> None:
     for excerpt in excerpts:
         assert excerpt in config
         assert isinstance(yaml.safe_load(excerpt), dict)
-    assert load_config(ROOT / name, source=Path("FOLDER")).source.folder == "FOLDER"
+    assert load_config(ROOT / name, source=ROOT).source.folder == str(ROOT)
 
 
 def test_raw_tables_are_described_with_all_their_columns() -> None:
