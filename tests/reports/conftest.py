@@ -57,71 +57,58 @@ def _gates() -> list[dict[str, Any]]:
     return [{**dict(zip(names, row, strict=True)), "passed": True} for row in rows]
 
 
+def _accounts(month: Month, model: str, codes: list[str], base: Any, random: np.random.Generator) -> list[pl.DataFrame]:
+    """One model's signals and ledger, which agree."""
+    stocks = len(codes)
+    # Rounded, so that no platform's mathematics library can change a digit.
+    factors = (base + random.normal(size=base.shape) * 0.003).round(6)
+    bias = (0.009 + random.normal(size=stocks) * 0.002).round(6)
+    prediction = (factors.sum(axis=1) + bias).round(6)
+    dispersion = np.abs(random.normal(size=stocks) * 0.002).round(6) * (model != "linear")
+    rank = np.empty(stocks, dtype=np.int64)
+    rank[(-prediction).argsort(kind="stable")] = np.arange(1, stocks + 1)
+    key = {"month": month.first_day, "model": model, "security_id": codes}
+    ranking = {"rank": rank, "quintile": 5 - (rank - 1) * 5 // stocks}
+    parts = {factor: factors[:, place] for place, factor in enumerate(FACTORS)} | {"bias": bias, "leak": 0.0 * bias}
+    return [
+        pl.DataFrame({**key, "prediction": prediction, "dispersion": dispersion, **ranking}, schema=SIGNALS.columns),
+        pl.DataFrame({**key, **parts, "prediction": prediction}, schema=LEDGER.columns),
+    ]
+
+
+def _shares(month: Month, model: str, group: str, random: np.random.Generator) -> pl.DataFrame:
+    share = random.dirichlet(SCALES * 4000).round(4)
+    share[-1] = round(1 - share[:-1].sum(), 4)
+    dispersion = (share * (0.08 if model != "linear" else 0)).round(4)
+    key = {"month": month.first_day, "model": model, "group": group, "factor": FACTORS}
+    return pl.DataFrame({**key, "share": share, "dispersion": dispersion}, schema=SHARES.columns)
+
+
 def build_report(
     stocks: int = 300, models: Sequence[str] = MODELS, names: Sequence[str] | None = None, **changes: Any
 ) -> MonthReport:
     """Make a month in which everything adds up; ``names`` replace the first securities' codes."""
     random = np.random.default_rng(stocks)
     month = Month.parse("2016-02")
-    codes = [f"{1300 + 7 * index}" for index in range(stocks)]
-    codes[: len(names or ())] = names or ()
+    codes = [*(names or ()), *(f"{1300 + 7 * index}" for index in range(len(names or ()), stocks))]
     base = random.normal(size=(stocks, len(FACTORS))) * SCALES
-    signals, ledger, shares = [], [], []
-    for index, model in enumerate(models):
-        # Rounded, so that no platform's mathematics library can change a digit.
-        factors = (base + random.normal(size=base.shape) * 0.003).round(6)
-        bias = (0.009 + random.normal(size=stocks) * 0.002).round(6)
-        prediction = (factors.sum(axis=1) + bias).round(6)
-        order = (-prediction).argsort(kind="stable")
-        rank = np.empty(stocks, dtype=np.int64)
-        rank[order] = np.arange(1, stocks + 1)
-        dispersion = np.abs(random.normal(size=stocks) * 0.002).round(6) if model != "linear" else np.zeros(stocks)
-        key = {"month": month.first_day, "model": model, "security_id": codes}
-        quintile = 5 - (rank - 1) * 5 // stocks
-        signals.append(
-            pl.DataFrame(
-                {**key, "prediction": prediction, "dispersion": dispersion, "rank": rank, "quintile": quintile},
-                schema=dict(SIGNALS.columns),
-            )
-        )
-        accounts = {factor: factors[:, place] for place, factor in enumerate(FACTORS)}
-        ledger.append(
-            pl.DataFrame(
-                {**key, **accounts, "bias": bias, "leak": np.zeros(stocks), "prediction": prediction},
-                schema=dict(LEDGER.columns),
-            )
-        )
-        for group in ("highest prediction", "top quintile"):
-            share = random.dirichlet(SCALES * 4000).round(4)
-            share[-1] = round(1 - share[:-1].sum(), 4)
-            shares.append(
-                pl.DataFrame(
-                    {
-                        "month": month.first_day,
-                        "model": model,
-                        "group": group,
-                        "factor": list(FACTORS),
-                        "share": share,
-                        "dispersion": (share * (0.08 if index < 2 else 0)).round(4),
-                    },
-                    schema=dict(SHARES.columns),
-                )
-            )
+    signals, ledger = zip(*(_accounts(month, model, codes, base, random) for model in models), strict=True)
+    groups = [(model, group) for model in models for group in ("highest prediction", "top quintile")]
     parts: dict[str, Any] = {
         "month": month,
         "run_id": "5f0c2a9e41d7b836",
         "signal_model": "dfm2" if "dfm2" in models else models[0],
         "facts": {
-            "code_version": "0.1.0",
-            "config_digest": "9b74c9897bac770f",
-            "universe": 309,
-            "stocks_scored": stocks,
-            "training_rows": 16_842,
-            "excluded: too few descriptors": 9,
+            "code version": "0.1.0+9b74c9897bac",
+            "stocks in the universe": stocks + 9,
+            "stocks scored": stocks,
+            "training rows": 16_842,
+            "scoring: fewer than the minimum of descriptors": 9,
+            "gates passed": True,
         },
         "signals": pl.concat(signals),
         "ledger": pl.concat(ledger),
-        "shares": pl.concat(shares),
+        "shares": pl.concat(_shares(month, *each, random) for each in groups),
         "validation": VALIDATION,
         "gates": _gates(),
     }

@@ -71,6 +71,10 @@ class TestProperties:
         assert "[red]run" in text
         assert "\x1b" not in text
 
+    def test_facts_leave_verdicts_and_exclusions_to_other_lines(self, make_report: Any) -> None:
+        text = " ".join(shown(month_summary(make_report(stocks=24))).split())
+        assert "stocks in the universe 33 · stocks scored 24 · training rows 16,842 Gates: 7 of 7 passed" in text
+
     def test_a_failed_gate_is_told_with_its_numbers(self, make_report: Any) -> None:
         gate = {"gate": "spread", "model": "dfm1", "value": 1e-7, "threshold": 1e-4, "passed": False, "meaning": "flat"}
         text = shown(month_summary(make_report(stocks=24, gates=[gate])))
