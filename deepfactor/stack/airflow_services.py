@@ -29,6 +29,7 @@ SERVICES: dict[str, tuple[str, ...]] = {
 }
 
 _PATIENCE = 180.0
+_PARSING_PATIENCE = 120.0
 
 
 def command(arguments: Sequence[str]) -> list[str]:
@@ -109,6 +110,23 @@ def wait(layout: Layout, state: State, session: AirflowClient) -> None:
             log = layout.logs / f"{name}.log"
             raise StackError(f"Airflow's {name} {what}; its log {log} ends with:\n{processes.tail(log)}")
         time.sleep(0.5)
+
+
+def wait_for_dag(session: AirflowClient, dag: str) -> None:
+    """Wait until the DAG processor has parsed a DAG, and let its runs start.
+
+    Raises
+    ------
+    StackError
+        If it is not there in two minutes, with the reason.
+    """
+    deadline = time.monotonic() + _PARSING_PATIENCE
+    while not session.has_dag(dag):
+        if time.monotonic() > deadline:
+            reasons = "\n".join(session.import_errors()) or "no file defines it"
+            raise StackError(f"Airflow does not know the DAG {dag}: {reasons}")
+        time.sleep(0.5)
+    session.unpause(dag)
 
 
 def stop(layout: Layout, state: State) -> State:

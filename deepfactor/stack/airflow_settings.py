@@ -13,6 +13,7 @@ from deepfactor.stack.layout import BUCKET, Layout
 
 CONNECTION = "deepfactor_store"
 POOL = "training"
+DAG = "deepfactor_monthly"
 
 # The simulated market ends in 2016-03, and the paper's last as-of month is the one before.
 _LAST_SCHEDULED = "2016-02"
@@ -29,7 +30,8 @@ def environment(layout: Layout, endpoint: object_store.Endpoint, database: str, 
         "core__dags_folder": str(layout.checkout / "dags"),
         "core__plugins_folder": str(layout.checkout / "plugins"),
         "core__load_examples": "False",
-        "core__dags_are_paused_at_creation": "True",
+        # The schedule ends with the data (below), so nothing starts by itself.
+        "core__dags_are_paused_at_creation": "False",
         "core__fernet_key": credentials.fernet_key,
         "core__simple_auth_manager_users": f"{USER}:admin",
         "core__simple_auth_manager_passwords_file": str(layout.password),

@@ -16,7 +16,7 @@ from deepfactor.months import Month
 from deepfactor.publication import PublishedMonth, manifest_key, read_month, verify_month
 from deepfactor.reports.summary import durations_table, month_summary, objects_table
 from deepfactor.sources.simulated import land
-from deepfactor.stack.airflow_client import AirflowClient
+from deepfactor.stack.airflow_settings import DAG
 from deepfactor.stack.credentials import USER
 from deepfactor.stack.errors import StackError
 from deepfactor.stack.layout import CHECKOUT, Layout, Ports
@@ -24,9 +24,6 @@ from deepfactor.stack.private_files import write_private
 from deepfactor.stack.progress import follow, ordered
 from deepfactor.stack.stack import Stack, up
 
-DAG = "deepfactor_monthly"
-
-_PARSING_PATIENCE = 120.0
 _LOG_LINES = 25
 
 
@@ -85,7 +82,6 @@ def demo(
         land(delivery.folder, delivery.simulation)
         store = stack.endpoint.open()
         before = store.etag(manifest_key(as_of))
-        wait_for_dag(stack.session, DAG)
         say(f"The DAG {DAG} for {as_of}")
         durations = _run(stack, {"month": month, "config": str(delivery.config), "replace": True}, console)
         if durations is None:
@@ -121,23 +117,6 @@ def prepare_delivery(layout: Layout, stocks: int) -> Delivery:
     content["expectations"] = default.expectations
     write_private(delivery.config, yaml.safe_dump(content, sort_keys=False))
     return delivery
-
-
-def wait_for_dag(session: AirflowClient, dag: str) -> None:
-    """Wait until the DAG processor has parsed a DAG, and let its runs start.
-
-    Raises
-    ------
-    StackError
-        If it is not there in two minutes, with the reason.
-    """
-    deadline = time.monotonic() + _PARSING_PATIENCE
-    while not session.has_dag(dag):
-        if time.monotonic() > deadline:
-            reasons = "\n".join(session.import_errors()) or "no file defines it"
-            raise StackError(f"Airflow does not know the DAG {dag}: {reasons}")
-        time.sleep(0.5)
-    session.unpause(dag)
 
 
 class _Steps:

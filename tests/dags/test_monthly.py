@@ -14,7 +14,7 @@ import pytest
 from deepfactor.errors import ConfigurationError, DeepfactorError, StoreUnreachable, ValidationFailed
 from deepfactor.months import Month
 from deepfactor.stack.airflow_settings import CONNECTION, POOL
-from deepfactor.stack.demonstration import DAG as DAG_ID
+from deepfactor.stack.airflow_settings import DAG as DAG_ID
 from deepfactor.stack.layout import CHECKOUT
 from deepfactor.stack.progress import STEPS
 

@@ -19,7 +19,7 @@ from deepfactor.publication import manifest_key, verify_month
 from deepfactor.sources.simulated import land
 from deepfactor.stack import airflow_services, processes
 from deepfactor.stack.airflow_client import FINISHED
-from deepfactor.stack.demonstration import DAG, wait_for_dag
+from deepfactor.stack.airflow_settings import DAG
 from deepfactor.stack.errors import StackError
 from deepfactor.stack.layout import Layout, Ports
 from deepfactor.stack.stack import Stack, command_environment, down, status, up
@@ -36,9 +36,7 @@ MONTHS = list(month_range(Month.parse("2015-12"), Month.parse("2016-02")))
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     layout = Layout(tmp_path_factory.mktemp("stack"))
     try:
-        started = up(layout, PORTS)
-        wait_for_dag(started.session, DAG)
-        yield started
+        yield up(layout, PORTS)
     finally:
         down(layout)
 
