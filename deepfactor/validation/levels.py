@@ -41,6 +41,7 @@ def price_levels(prices: pl.DataFrame, fundamentals: pl.DataFrame) -> pl.DataFra
         - ``fall_from_level``: the same where only a fall separates them, as for a stock that failed.
         - ``spike``: factor by which the price stands off the like levels before and after it, at most three months
           apart.
+        - ``change``: factor by which it stands above, or below, the price before; null for the first.
         - ``level_book_to_price``: median net assets / market value over the level, null if seldom known.
     """
     ordered = prices.with_row_index("row").with_columns(_ordinal()).sort("security_id", "ordinal", "row")
@@ -60,7 +61,7 @@ def price_levels(prices: pl.DataFrame, fundamentals: pl.DataFrame) -> pl.DataFra
             spike=pl.when(is_spike).then(spike.exp()).otherwise(1.0).fill_null(1.0),
         )
         .sort("row")
-        .select("rise_from_level", "fall_from_level", "spike", "level_book_to_price")
+        .select("rise_from_level", "fall_from_level", "spike", "change", "level_book_to_price")
     )
 
 
@@ -106,7 +107,7 @@ def _with_level(ordered: pl.DataFrame) -> pl.DataFrame:
     paused = pl.col("ordinal").diff().over(stock) > _LONGEST_PAUSE
     jump = pl.when((change.abs() > math.log(JUMP)) & ~paused).then(change).otherwise(0.0).fill_null(0.0)
     levels = (
-        valid.with_columns(jump=jump)
+        valid.with_columns(jump=jump, change=change.abs().exp())
         .with_columns(level=pl.col("jump").cum_sum().over(stock), run=(pl.col("jump") != 0).cum_sum().over(stock))
         .with_columns(
             level_length=pl.len().over(stock, "run"),
@@ -119,6 +120,7 @@ def _with_level(ordered: pl.DataFrame) -> pl.DataFrame:
     )
     facts = levels.select(
         "row",
+        "change",
         "level",
         "usual",
         "level_length",

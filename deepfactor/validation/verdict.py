@@ -12,7 +12,7 @@ from deepfactor.config import Config
 from deepfactor.errors import ValidationFailed
 from deepfactor.months import Window
 from deepfactor.schemas import REQUIRED
-from deepfactor.validation.documents import render
+from deepfactor.validation.documents import PASSED, STOPPED, render
 from deepfactor.validation.facts import column_facts, month_facts, row_facts
 from deepfactor.validation.judging import Judgement, judge, open_context
 from deepfactor.validation.suites import Rule, read_suite
@@ -151,7 +151,8 @@ def _faults(judgements: Iterable[Judgement], frames: Frames, window: Window) -> 
             faults.append(f"{rule.table}: {rule.message}{found}")
         if rule.maximum_share is not None and each.rows:
             share = _largest_share(each.rows, frames[rule.table, "rows"], window)
-            if share > rule.maximum_share:
+            # One row alone never stops a month, however small the market.
+            if share > rule.maximum_share and len(each.rows) > 1:
                 faults.append(
                     f"{rule.table}: {rule.message}, in {share:.1%} of rows where {rule.maximum_share:.1%} are allowed"
                     f"{found}"
@@ -196,7 +197,7 @@ def _without(table: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
 def _summary(name: str, faults: Sequence[str], quarantined: pl.DataFrame) -> str:
     own = [fault for fault in faults if fault.startswith(f"{name}: ")]
     aside = quarantined.filter(table=name).height
-    return (f"Stopped. {'; '.join(own)}. " if own else "Passed. ") + f"{aside} rows set aside."
+    return (f"{STOPPED} {'; '.join(own)}. " if own else f"{PASSED} ") + f"{aside} rows set aside."
 
 
 def _verdict(
