@@ -106,11 +106,15 @@ class PublishedMonth:
 
     def report(self) -> MonthReport:
         """Return what the month's page and summary show."""
+        provenance = {
+            "code version": self.manifest.code_version,
+            "configuration": self.manifest.config_digest[:12],
+        }
         return MonthReport(
             month=self.manifest.month,
             run_id=self.manifest.run_id,
             signal_model=self.manifest.signal_model,
-            facts=self.manifest.facts,
+            facts=provenance | self.manifest.facts,
             signals=self.signals,
             ledger=self.ledger,
             shares=self.shares,
