@@ -59,10 +59,13 @@ def test_parsing_is_quick_and_pulls_in_nothing_heavy() -> None:
         seconds, names = run.stdout.splitlines()[-2:]
         return float(seconds), set(names.split())
 
-    # The best of three: what counts is the file's own cost, not that of what else the machine does.
-    measured = [measure() for _ in range(3)]
-    assert min(seconds for seconds, _ in measured) < 0.5
-    assert not measured[0][1] & {
+    # What counts is the file's own cost, not that of what else the machine does, so a slow one may try again.
+    seconds, names = measure()
+    for _ in range(2):
+        if seconds >= 0.5:
+            seconds, names = measure()
+    assert seconds < 0.5
+    assert not names & {
         "tensorflow",
         "polars",
         "boto3",
