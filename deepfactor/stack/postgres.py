@@ -24,7 +24,7 @@ from deepfactor.stack import processes
 from deepfactor.stack.errors import StackError
 from deepfactor.stack.layout import Layout
 
-# Recovery after a power cut reads what was written since the last checkpoint.
+# Recovery after a power cut reads what was written since the last checkpoint; a stop writes it on a slow disk.
 _PATIENCE = 60.0
 
 # The system's limit for the path of a Unix socket is 107 bytes on Linux, less elsewhere.
@@ -101,7 +101,7 @@ def stop(layout: Layout) -> bool:
         return False
     socket_folder = Path((layout.postgres / "postmaster.pid").read_text(encoding="utf-8").splitlines()[4].strip())
     # SIGINT is PostgreSQL's fast shutdown: it ends sessions and leaves nothing to recover.
-    processes.stop([server], politely=signal.SIGINT)
+    processes.stop([server], patience=_PATIENCE, politely=signal.SIGINT)
     if socket_folder.name.startswith(_SOCKET_PREFIX):
         shutil.rmtree(socket_folder, ignore_errors=True)
     return True

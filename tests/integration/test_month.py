@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 from deepfactor.config import DEFAULT_CONFIG, SimulationConfig, load_config
 from deepfactor.months import Month, month_range
 from deepfactor.publication import manifest_key, verify_month
 from deepfactor.sources.simulated import land
-from deepfactor.stack import airflow_services, processes
+from deepfactor.stack import processes
 from deepfactor.stack.airflow_client import FINISHED
 from deepfactor.stack.airflow_settings import DAG
+from deepfactor.stack.demonstration import demo
 from deepfactor.stack.errors import StackError
 from deepfactor.stack.layout import Layout, Ports
-from deepfactor.stack.stack import Stack, command_environment, down, status, up
+from deepfactor.stack.stack import Stack, down, status, up
 from deepfactor.stack.state import read_state
 
 pytestmark = pytest.mark.integration
@@ -63,14 +67,10 @@ def config(stack: Stack) -> Path:
 @pytest.fixture(scope="module")
 def backfill(stack: Stack, config: Path) -> dict[str, str]:
     """Backfill the months with Airflow's own command, and return each run's state by its logical date."""
+    program = [str(Path(sys.executable).with_name("deepfactor")), "stack", "airflow", "--root", str(stack.layout.root)]
     command = ["backfill", "create", "--dag-id", DAG, "--from-date", "2015-12-01", "--to-date", "2016-02-01"]
-    subprocess.run(
-        airflow_services.command([*command, "--dag-run-conf", json.dumps({"config": str(config)})]),
-        env=command_environment(stack.layout),
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
+    conf = ["--dag-run-conf", json.dumps({"config": str(config)})]
+    subprocess.run([*program, *command, *conf], check=True, capture_output=True, timeout=120)
     return {run["logical_date"][:10]: run["state"] for run in _finished(stack, len(MONTHS))}
 
 
@@ -81,10 +81,22 @@ def tags(stack: Stack, backfill: dict[str, str]) -> dict[Month, str | None]:
     return {month: store.etag(manifest_key(month)) for month in MONTHS}
 
 
+def test_the_demonstration_publishes_a_month_once(stack: Stack) -> None:
+    month = Month.parse("2015-11")
+    console = Console(file=StringIO(), width=120)
+    assert demo(stack.layout.root, 120, str(month), console, ports=PORTS) == 0, _output(console)
+    manifest = verify_month(stack.endpoint.open(), month)
+    for shown in (f"Published as run {manifest.run_id}", manifest.report.key, "Highest predictions", stack.address):
+        assert shown in _output(console)
+    assert (stack.layout.reports / f"{month}.html").read_bytes() == stack.endpoint.open().read(manifest.report)
+    again = Console(file=StringIO(), width=120)
+    assert demo(stack.layout.root, 120, str(month), again, ports=PORTS) == 0, _output(again)
+    assert f"Already published as run {manifest.run_id}, nothing new" in _output(again)
+
+
 def test_the_backfill_publishes_each_month_under_its_own_month(stack: Stack, backfill: dict[str, str]) -> None:
     assert backfill == {f"{month}-01": "success" for month in MONTHS}, _logs(stack)
     store = stack.endpoint.open()
-    assert store.list("manifests/") == [manifest_key(month) for month in MONTHS]
     manifests = [verify_month(store, month) for month in MONTHS]
     assert [manifest.month for manifest in manifests] == MONTHS
     assert len({manifest.run_id for manifest in manifests}) == len(MONTHS)
@@ -168,11 +180,16 @@ def _wait(stack: Stack, run: str) -> str:
 def _finished(stack: Stack, count: int) -> list[dict[str, str]]:
     deadline = time.monotonic() + 400
     while True:
-        runs = stack.session.runs(DAG)
+        runs = [run for run in stack.session.runs(DAG) if run["run_type"] == "backfill"]
         if len(runs) >= count and all(run["state"] in FINISHED for run in runs):
             return runs
         assert time.monotonic() < deadline, [(run["dag_run_id"], run["state"]) for run in runs]
         time.sleep(1)
+
+
+def _output(console: Console) -> str:
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
 
 
 def _logs(stack: Stack) -> str:
