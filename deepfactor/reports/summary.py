@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from posixpath import commonpath
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -17,6 +17,8 @@ from deepfactor.store import Reference
 
 _EXTREMES = 10
 _BAR = 40
+# Seven columns must fit into the 80 of a plain terminal.
+_PADDING = (0, 1, 0, 0)
 
 
 def month_summary(report: MonthReport) -> RenderableType:
@@ -48,19 +50,14 @@ def month_summary(report: MonthReport) -> RenderableType:
 
 
 def objects_table(objects: Sequence[Reference]) -> Table:
-    """Return what was published: keys, sizes and checksums; raw tables are summed up by dataset."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Published", overflow="fold")
+    """Return what was published: keys below the folder they share, sizes and checksums."""
+    folder = commonpath([each.key.rpartition("/")[0] for each in objects]) if objects else ""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=_PADDING)
+    table.add_column(Text(f"Published below {folder}/" if folder else "Published"), overflow="fold")
     table.add_column("Size", justify="right", no_wrap=True)
     table.add_column("SHA-256", no_wrap=True)
-    for folder, group in groupby(sorted(objects), key=lambda each: _raw_folder(each.key)):
-        members = list(group)
-        if folder is None:
-            for each in members:
-                table.add_row(Text(each.key), size(each.size), each.sha256[:12])
-        else:
-            total = size(sum(each.size for each in members))
-            table.add_row(Text(f"{folder}… ({len(members):,} objects)"), total, "")
+    for each in sorted(objects):
+        table.add_row(Text(each.key.removeprefix(f"{folder}/")), size(each.size), each.sha256[:12])
     return table
 
 
@@ -85,12 +82,12 @@ def durations_table(durations: Mapping[str, float]) -> Table:
 
 
 def _stocks(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Rank", justify="right")
-    table.add_column("Security", overflow="fold")
-    table.add_column("Prediction", justify="right")
-    table.add_column("±", justify="right")
-    for heading in ("Largest contribution", "second", "third"):
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=_PADDING)
+    table.add_column("Rank", justify="right", no_wrap=True)
+    table.add_column("Stock", overflow="fold", min_width=5)
+    table.add_column("Return", justify="right", no_wrap=True)
+    table.add_column("±", justify="right", no_wrap=True)
+    for heading in ("Largest factor", "second", "third"):
         table.add_column(heading, no_wrap=True)
     for row in rows:
         table.add_row(
@@ -105,7 +102,7 @@ def _stocks(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def _contribution(factor: str, value: float) -> Text:
     # The sign says what the colour says: the table must be legible without colour.
-    return Text(f"{factor:<9}{percent(value):>7}", style="cyan" if value > 0 else "yellow")
+    return Text(f"{factor:<8}{percent(value):>7}", style="cyan" if value > 0 else "yellow")
 
 
 def _facts(report: MonthReport) -> Text:
@@ -129,9 +126,3 @@ def _gates(gates: Sequence[Mapping[str, Any]]) -> Text:
             style="bold red",
         )
     return text
-
-
-def _raw_folder(key: str) -> str | None:
-    """Return ``raw/<dataset>/`` for a raw table, none for anything else."""
-    parts = key.split("/")
-    return "/".join(parts[:2]) + "/" if parts[0] == "raw" and len(parts) > 2 else None

@@ -53,9 +53,15 @@ class TestProperties:
             largest = sorted(FACTORS, key=lambda each: -abs(row[each]))[:3]
             assert words[4:] == [word for each in largest for word in (each, percent(row[each]))]
 
-    def test_fits_a_hundred_columns(self, make_report: Any) -> None:
-        report = make_report(stocks=300, names=["株式会社" * 20])
-        assert max(map(len, shown(month_summary(report)).splitlines())) <= 100
+    def test_fits_a_plain_terminal(self, make_report: Any) -> None:
+        text = shown(month_summary(make_report(stocks=300)), width=80)
+        assert max(map(len, text.splitlines())) <= 80
+        assert "…" not in text
+        assert len(re.findall(r"^ +\d+  \d{4} ", text, re.MULTILINE)) == 20
+
+    def test_a_long_name_squeezes_no_figure(self, make_report: Any) -> None:
+        text = shown(month_summary(make_report(stocks=300, names=["株式会社" * 20])), width=80)
+        assert "…" not in text
 
     def test_small_market_is_shown_once(self, make_report: Any) -> None:
         rows = [
@@ -81,15 +87,15 @@ class TestProperties:
         assert "0 of 1 passed" in text
         assert "failed: spread of dfm1 is 1e-07, threshold 0.0001: flat" in text
 
-    def test_objects_are_listed_and_raw_tables_summed_up(self) -> None:
+    def test_objects_are_listed_below_their_folder(self) -> None:
         objects = [
             Reference("runs/2016-02/ab/signals.parquet", "c" * 64, 20_480),
-            Reference("raw/prices/2016-01/x.parquet", "a" * 64, 1000),
-            Reference("raw/prices/2016-02/y.parquet", "b" * 64, 2000),
+            Reference("runs/2016-02/ab/models/dfm1/card.json", "a" * 64, 1000),
         ]
-        text = shown(objects_table(objects))
-        assert re.search(r"raw/prices/… \(2 objects\) +3\.0 kB", text)
-        assert re.search(r"runs/2016-02/ab/signals\.parquet +20\.5 kB +cccccccccccc", text)
+        text = shown(objects_table(objects), width=80)
+        assert "Published below runs/2016-02/ab/" in text
+        assert re.search(r"models/dfm1/card\.json +1\.0 kB +aaaaaaaaaaaa", text)
+        assert re.search(r"signals\.parquet +20\.5 kB +cccccccccccc", text)
 
 
 class TestNumbers:
