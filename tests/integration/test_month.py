@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -37,12 +38,15 @@ MONTHS = list(month_range(Month.parse("2015-12"), Month.parse("2016-02")))
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    layout = Layout(tmp_path_factory.mktemp("stack"))
-    try:
-        yield up(layout, PORTS)
-    finally:
-        down(layout)
+def stack() -> Iterator[Stack]:
+    # Not below pytest's folder: PostgreSQL runs as another user where the tests run as root, and every pytest that
+    # starts closes that folder to others.
+    with tempfile.TemporaryDirectory(prefix="deepfactor-stack-") as root:
+        layout = Layout(Path(root))
+        try:
+            yield up(layout, PORTS)
+        finally:
+            down(layout)
 
 
 @pytest.fixture(scope="module")
