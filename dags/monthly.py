@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import replace as with_fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,13 +102,10 @@ def open_store() -> Store:
 
 
 def read_config(name: str) -> Config:
-    """Read a configuration, with the delivery's folder relative to the checkout too."""
+    """Read a configuration of the checkout."""
     from deepfactor.config import load_config
 
-    config = load_config(CHECKOUT / name)
-    if config.source.folder is None:
-        return config
-    return with_fields(config, source=with_fields(config.source, folder=str(CHECKOUT / config.source.folder)))
+    return load_config(CHECKOUT / name)
 
 
 @contextmanager

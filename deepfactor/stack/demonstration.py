@@ -109,7 +109,7 @@ def prepare_delivery(layout: Layout, stocks: int) -> Delivery:
         raise StackError(f"{DEFAULT_CONFIG} describes no simulated market: give it source.simulate and source.folder")
     simulation_here = replace(simulation, stocks=stocks)
     if simulation_here == simulation and layout.root.resolve() == layout.checkout:
-        return Delivery(DEFAULT_CONFIG.relative_to(layout.checkout), layout.checkout / folder, simulation)
+        return Delivery(DEFAULT_CONFIG.relative_to(layout.checkout), Path(folder), simulation)
     content = yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8"))
     delivery = Delivery(layout.local / f"demo-{stocks}.yaml", layout.local / f"market-{stocks}", simulation_here)
     content["source"] |= {"folder": str(delivery.folder), "simulate": asdict(simulation_here)}
