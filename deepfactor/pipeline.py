@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from deepfactor.config import Config
-from deepfactor.errors import HistoryError, NotBlessed, ValidationFailed
+from deepfactor.errors import HistoryError
 from deepfactor.months import Month, Window
+from deepfactor.objects import frame_to_bytes, json_to_bytes
 from deepfactor.panel import check_history
 from deepfactor.provenance import code_version
 from deepfactor.publication import Manifest, commit, open_month
+from deepfactor.raw import read_raw, store_raw
 from deepfactor.runs import Run, StepRecord, once, raw_inputs, read_record, start_run, store_objects, write_record
 from deepfactor.schemas import RAW, REQUIRED
-from deepfactor.store import Reference, Store, frame_to_bytes, json_to_bytes
+from deepfactor.store import Store
+from deepfactor.verdicts import require_blessed, require_valid
 
 if TYPE_CHECKING:
     from deepfactor.features import RankedPanel
@@ -52,29 +55,12 @@ def ingest(month: Month, store: Store, config: Config) -> Run:
         raise HistoryError(f"the source delivers {datasets}, but {missing} are needed too; map them")
     tables = {name: source.fetch(name, window.first_history, month) for name in datasets}
     check_history(tables["prices"], window)
-    raw = {name: _store_raw(name, tables[name], store) for name in sorted(tables)}
+    raw = {name: store_raw(name, tables[name], store) for name in sorted(tables)}
     run, inputs = start_run(month, store, config, raw)
     rows = {f"raw rows of {name}": frame.height for name, frame in tables.items()}
     write_record(run, store, StepRecord("ingest", {"inputs.json": inputs}, rows))
     LOGGER.info("%s ingest: run %s, %s, %.1f s", month, run.run_id, rows, perf_counter() - started)
     return run
-
-
-def _store_raw(dataset: str, frame: pl.DataFrame, store: Store) -> list[Reference]:
-    """Store a raw table by month; what is there under the same content is left alone."""
-    by = "available_from" if dataset == "fundamentals" else "month"
-    ordered = frame.sort(RAW[dataset].columns.keys()).with_columns(_month=pl.col(by).dt.truncate("1mo"))
-    present = set(store.list(f"raw/{dataset}/"))
-    references, new = [], []
-    for (first_day,), part in ordered.partition_by("_month", as_dict=True, include_key=False).items():
-        body = frame_to_bytes(part)
-        reference = Reference.to("", body)
-        key = f"raw/{dataset}/{first_day:%Y-%m}/{reference.sha256}.parquet"
-        references.append(Reference(key, reference.sha256, reference.size))
-        if key not in present:
-            new.append((key, body))
-    store.put_many(new)
-    return sorted(references)
 
 
 def validate(run: Run, store: Store, config: Config) -> StepRecord:
@@ -89,9 +75,7 @@ def validate(run: Run, store: Store, config: Config) -> StepRecord:
     def work() -> StepRecord:
         from deepfactor.validation import validate as judge_tables
 
-        inputs = raw_inputs(run, store)
-        tables = {name: pl.concat(store.read_frames(references)) for name, references in inputs.items()}
-        validation = judge_tables(tables, Window(run.month), config)
+        validation = judge_tables(read_raw(raw_inputs(run, store), store), Window(run.month), config)
         bodies = {
             "validation/verdict.json": json_to_bytes(validation.verdict),
             "validation/quarantined.parquet": frame_to_bytes(validation.quarantined),
@@ -102,7 +86,7 @@ def validate(run: Run, store: Store, config: Config) -> StepRecord:
         return store_objects(run, store, "validate", bodies, facts)
 
     record = once(run, store, config, "validate", work)
-    _require_valid(run, store, record)
+    require_valid(run, store, record)
     return record
 
 
@@ -122,7 +106,7 @@ def describe(run: Run, store: Store, config: Config) -> StepRecord:
         from deepfactor.panel import build_panel
 
         validated = read_record(run, store, "validate")
-        _require_valid(run, store, validated)
+        require_valid(run, store, validated)
         tables = {
             name: store.read_frame(validated.objects[f"validated/{name}.parquet"])
             for name in RAW
@@ -233,7 +217,7 @@ def bless(run: Run, store: Store, config: Config) -> StepRecord:
         return store_objects(run, store, "bless", {"gates.json": body}, facts)
 
     record = once(run, store, config, "bless", work)
-    _require_blessed(run, store, record)
+    require_blessed(run, store, record)
     return record
 
 
@@ -258,8 +242,8 @@ def publish(run: Run, store: Store, config: Config, *, replace: bool = False) ->
     """
     steps = ["ingest", "validate", "describe", *(f"train-{model}" for model in config.models), "attribute", "bless"]
     records = [read_record(run, store, step) for step in steps]
-    _require_valid(run, store, records[1])
-    _require_blessed(run, store, records[-1])
+    require_valid(run, store, records[1])
+    require_blessed(run, store, records[-1])
     facts = {name: value for record in records for name, value in record.facts.items()}
     objects = {name: reference for record in records for name, reference in record.objects.items()}
     manifest = Manifest(
@@ -329,26 +313,3 @@ def _ranked(run: Run, store: Store) -> RankedPanel:
 
     descriptors = read_record(run, store, "describe").objects["descriptors.parquet"]
     return rank_panel(store.read_frame(descriptors), Window(run.month))
-
-
-def _require_valid(run: Run, store: Store, record: StepRecord) -> None:
-    if record.facts["validation passed"] is True:
-        return
-    verdict = store.read_json(record.objects["validation/verdict.json"])
-    raise ValidationFailed(
-        f"{run.month} did not pass validation, nothing is computed from it: {'; '.join(verdict['faults'])}. "
-        f"The Data Docs are below {store.url(run.key('validation/data_docs/'))}"
-    )
-
-
-def _require_blessed(run: Run, store: Store, record: StepRecord) -> None:
-    if record.facts["gates passed"] is True:
-        return
-    verdicts = store.read_json(record.objects["gates.json"])
-    refused = [
-        f"{each['gate']} of {each['model'] or 'the month'}: {each['value']} against {each['threshold']} "
-        f"({each['meaning']})"
-        for each in verdicts
-        if not each["passed"]
-    ]
-    raise NotBlessed(f"{run.month} is not published, a gate refused it: " + "; ".join(refused))

@@ -11,8 +11,9 @@ import polars as pl
 
 from deepfactor.errors import IntegrityError, PublicationConflict, StoreError
 from deepfactor.months import Month
+from deepfactor.objects import Reference, json_to_bytes
 from deepfactor.reports.month import MonthReport
-from deepfactor.store import Reference, Store, json_to_bytes, verify_all
+from deepfactor.store import Store, verify_all
 
 LOGGER = logging.getLogger(__name__)
 

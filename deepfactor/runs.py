@@ -13,8 +13,9 @@ from typing import Any
 from deepfactor.config import Config
 from deepfactor.errors import ConfigurationError, IntegrityError, StoreError
 from deepfactor.months import Month
+from deepfactor.objects import Reference, json_to_bytes
 from deepfactor.provenance import code_version
-from deepfactor.store import Reference, Store, json_to_bytes, verify_all
+from deepfactor.store import Store, verify_all
 
 LOGGER = logging.getLogger(__name__)
 

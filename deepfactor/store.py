@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +18,7 @@ from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, StoreError, StoreUnreachable
+from deepfactor.objects import Reference, frame_to_bytes, json_to_bytes
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,24 +29,6 @@ _T = TypeVar("_T")
 
 # Enough to hide the latency of many small objects without crowding a small endpoint.
 _CONNECTIONS = 16
-
-
-@dataclass(frozen=True, order=True)
-class Reference:
-    """An object, pinned to its bytes."""
-
-    key: str
-    sha256: str
-    size: int
-
-    @classmethod
-    def to(cls, key: str, body: bytes) -> Reference:
-        """Describe an object with this body."""
-        return cls(key, hashlib.sha256(body).hexdigest(), len(body))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the reference as JSON can hold it."""
-        return asdict(self)
 
 
 class Store:
@@ -305,18 +286,6 @@ def verify_all(store: Store, references: Sequence[Reference]) -> None:
     """
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
         list(pool.map(store.verify, references))
-
-
-def frame_to_bytes(frame: pl.DataFrame) -> bytes:
-    """Return a frame as Parquet; the same frame gives the same bytes."""
-    buffer = BytesIO()
-    frame.write_parquet(buffer, compression="zstd")
-    return buffer.getvalue()
-
-
-def json_to_bytes(content: Any) -> bytes:
-    """Return JSON with sorted keys and no NaN; the same content gives the same bytes."""
-    return (json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
 def _explain(error: ClientError, verb: str, url: str) -> StoreError:

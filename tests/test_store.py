@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, StoreError, StoreUnreachable
+from deepfactor.objects import Reference, frame_to_bytes, json_to_bytes
 from deepfactor.stack.object_store import Endpoint
-from deepfactor.store import Reference, Store, frame_to_bytes, json_to_bytes, verify_all
+from deepfactor.store import Store, verify_all
 
 
 class TestRoundTrips:

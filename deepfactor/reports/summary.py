@@ -11,9 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deepfactor.objects import Reference
 from deepfactor.reports.month import MonthReport, drivers
 from deepfactor.reports.numbers import figure, legible, percent, size
-from deepfactor.store import Reference
 
 _EXTREMES = 10
 _BAR = 40

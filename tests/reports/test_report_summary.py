@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
+from deepfactor.objects import Reference
 from deepfactor.reports.numbers import figure, legible, percent, size
 from deepfactor.reports.summary import durations_table, month_summary, objects_table
 from deepfactor.reports.verdict import Check, Quarantine, checks, quarantines
 from deepfactor.schemas import FACTORS
-from deepfactor.store import Reference
 
 
 def shown(renderable: RenderableType, width: int = 100) -> str:
