@@ -38,8 +38,6 @@ def main(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the steps do.")] = False,
 ) -> None:
     """Set up logging for all commands."""
-    # It tells of every temporary folder, whatever the root logger says.
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(message)s",
