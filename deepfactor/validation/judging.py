@@ -65,7 +65,7 @@ def open_context() -> Any:
         context = great_expectations.get_context(mode="ephemeral")
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
         # It sets its own level when it is imported, and tells of every temporary folder.
-        logging.getLogger("great_expectations").setLevel(logging.WARNING)
+        logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
     except Exception as error:
         raise ValidationFailed(f"Great Expectations cannot be used, so nothing is validated: {error}") from error
     return context
