@@ -62,10 +62,10 @@ def open_context() -> Any:
         import great_expectations
         from great_expectations.data_context.types.base import ProgressBarsConfig
 
-        context = great_expectations.get_context(mode="ephemeral")
-        context.variables.progress_bars = ProgressBarsConfig(globally=False)
         # It sets its own level when it is imported, and tells of every temporary folder.
         logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
+        context = great_expectations.get_context(mode="ephemeral")
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
     except Exception as error:
         raise ValidationFailed(f"Great Expectations cannot be used, so nothing is validated: {error}") from error
     return context
