@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from deepfactor.config import Config
-from deepfactor.errors import ConfigurationError, IntegrityError, StoreError
+from deepfactor.errors import ConfigurationError, IntegrityError
 from deepfactor.months import Month
 from deepfactor.objects import Reference, json_to_bytes
 from deepfactor.provenance import code_version
@@ -123,9 +123,7 @@ def once(run: Run, store: Store, config: Config, step: str, work: Callable[[], S
         record = read_record(run, store, step)
         verify_all(store, tuple(record.objects.values()))
         LOGGER.info("%s %s: done before in run %s", run.month, step, run.run_id)
-    except StoreError as error:
-        if error.retryable:
-            raise
+    except IntegrityError:
         started = perf_counter()
         record = work()
         write_record(run, store, record)

@@ -24,7 +24,7 @@ from deepfactor.errors import (
 )
 from deepfactor.months import Month
 from deepfactor.pipeline import attribute, bless, describe, ingest, publish, run_month, train, validate
-from deepfactor.publication import Manifest, find_manifest, manifest_key, read_month, verify_month
+from deepfactor.publication import Manifest, commit, find_manifest, manifest_key, read_month, verify_month
 from deepfactor.runs import Run
 from deepfactor.schemas import ATTRIBUTION, FACTORS, LEDGER, SHARES, SIGNALS
 from deepfactor.store import Store
@@ -104,6 +104,35 @@ class TestPublished:
         assert verify_month(month_store, AS_OF) == replaced
         assert month_store.get(f"runs/{AS_OF}/{manifest.run_id}/manifest.json") == manifest.to_bytes()
         run_month(AS_OF, month_store, small_config, replace=True, after=_silent)
+
+    def test_a_publisher_killed_before_its_copy_leaves_nothing_unknown(
+        self, month_store: Store, manifest: Manifest, small_config: Config
+    ) -> None:
+        copy = f"runs/{AS_OF}/{manifest.run_id}/manifest.json"
+        month_store.put(copy, b"cut off")
+        with pytest.raises(IntegrityError, match=copy):
+            verify_month(month_store, AS_OF)
+        assert run_month(AS_OF, month_store, small_config, after=_silent) == manifest
+        verify_month(month_store, AS_OF)
+
+    def test_the_loser_of_a_race_is_told_and_leaves_no_copy(
+        self, store: Store, manifest: Manifest, month_store: Store
+    ) -> None:
+        """Another run publishes between the look at the manifest and the commit."""
+        for each in manifest.objects:
+            store.put(each.key, month_store.get(each.key))
+        other = replace(manifest, run_id="0" * 16)
+
+        class Raced(Store):
+            def honours_conditions(self) -> bool:
+                assert commit(store, other, replace=False)
+                return True
+
+        raced = Raced(store._client, store.bucket, store.prefix)
+        with pytest.raises(PublicationConflict, match="another writer"):
+            commit(raced, manifest, replace=False)
+        assert find_manifest(store, AS_OF) == other
+        assert not store.exists(f"runs/{AS_OF}/{manifest.run_id}/manifest.json")
 
     def test_a_month_that_is_not_published(self, store: Store) -> None:
         with pytest.raises(StoreError, match="2016-02 is not published"):
