@@ -30,7 +30,7 @@ class HistoryError(DeepfactorError):
     """There are too few months, stocks or samples for what was asked."""
 
 
-class ValidationFailed(DeepfactorError):  # noqa: N818 - a verdict, not a fault of the program
+class ValidationFailed(DeepfactorError):
     """The month's data did not pass its expectations, so nothing is computed from it."""
 
 
@@ -38,7 +38,7 @@ class TrainingError(DeepfactorError):
     """A model could not be trained to something better than a constant."""
 
 
-class NotBlessed(DeepfactorError):  # noqa: N818 - a verdict, not a fault of the program
+class NotBlessed(DeepfactorError):
     """A gate refused the month, so nothing is published."""
 
 
@@ -46,7 +46,7 @@ class StoreError(DeepfactorError):
     """The store refused, lost or changed something."""
 
 
-class StoreUnreachable(StoreError):  # noqa: N818
+class StoreUnreachable(StoreError):
     """The store does not answer; it may later."""
 
     retryable = True
@@ -56,5 +56,5 @@ class IntegrityError(StoreError):
     """An object is missing, or its bytes are not those that were written."""
 
 
-class PublicationConflict(StoreError):  # noqa: N818
+class PublicationConflict(StoreError):
     """Another run has published this month."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from deepfactor.attribution.relevance import Relevance
 from deepfactor.config import GateConfig
@@ -94,35 +95,41 @@ def judge(
     ]
     for model in models:
         predictions = signals.filter(pl.col("model") == model)["prediction"].to_numpy()
-        some = predictions if len(predictions) else np.array([math.nan])
-        verdicts += [
-            at_most(
-                "ledger",
-                model,
-                imbalances.get(model, math.nan),
-                gates.ledger_tolerance,
-                "largest |inputs + bias + leak − prediction| / root mean square prediction",
-            ),
-            at_least(
-                "coverage",
-                model,
-                len(predictions) / universe if universe else math.nan,
-                gates.minimum_coverage,
-                "share of the universe that got a prediction",
-            ),
-            at_most(
-                "credible size",
-                model,
-                float(np.abs(some).max()),
-                gates.maximum_absolute_prediction,
-                "largest |prediction|, as a fraction a month",
-            ),
-            at_least(
-                "spread",
-                model,
-                float(some.std()) if np.isfinite(some).all() else math.nan,
-                gates.minimum_spread,
-                "standard deviation of the predictions across stocks",
-            ),
-        ]
+        verdicts += _judge_model(model, predictions, universe, imbalances.get(model, math.nan), gates)
     return verdicts
+
+
+def _judge_model(
+    model: str, predictions: NDArray[np.float64], universe: int, imbalance: float, gates: GateConfig
+) -> list[Gate]:
+    some = predictions if len(predictions) else np.array([math.nan])
+    return [
+        at_most(
+            "ledger",
+            model,
+            imbalance,
+            gates.ledger_tolerance,
+            "largest |inputs + bias + leak − prediction| / root mean square prediction",
+        ),
+        at_least(
+            "coverage",
+            model,
+            len(predictions) / universe if universe else math.nan,
+            gates.minimum_coverage,
+            "share of the universe that got a prediction",
+        ),
+        at_most(
+            "credible size",
+            model,
+            float(np.abs(some).max()),
+            gates.maximum_absolute_prediction,
+            "largest |prediction|, as a fraction a month",
+        ),
+        at_least(
+            "spread",
+            model,
+            float(some.std()) if np.isfinite(some).all() else math.nan,
+            gates.minimum_spread,
+            "standard deviation of the predictions across stocks",
+        ),
+    ]
