@@ -22,9 +22,9 @@ FILE = CHECKOUT / "dags" / "monthly.py"
 
 IMPORT = """
 import airflow.sdk, airflow.sdk.exceptions, runpy, sys, time
-started = time.perf_counter()
+started = time.process_time()
 runpy.run_path(sys.argv[1])
-print(time.perf_counter() - started)
+print(time.process_time() - started)
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
@@ -52,20 +52,11 @@ def serialized(dag: Any) -> Any:
 
 
 def test_parsing_is_quick_and_pulls_in_nothing_heavy() -> None:
-    def measure() -> tuple[float, set[str]]:
-        run = subprocess.run(
-            [sys.executable, "-c", IMPORT, str(FILE)], capture_output=True, text=True, check=True, timeout=120
-        )
-        seconds, names = run.stdout.splitlines()[-2:]
-        return float(seconds), set(names.split())
-
-    # What counts is the file's own cost, not that of what else the machine does, so a slow one may try again.
-    seconds, names = measure()
-    for _ in range(2):
-        if seconds >= 0.5:
-            seconds, names = measure()
-    assert seconds < 0.5
-    assert not names & {
+    run = subprocess.run([sys.executable, "-c", IMPORT, str(FILE)], capture_output=True, text=True, check=True)
+    seconds, names = run.stdout.splitlines()[-2:]
+    # Of the processor: what else the machine does is not the file's cost.
+    assert float(seconds) < 0.5
+    assert not set(names.split()) & {
         "tensorflow",
         "polars",
         "boto3",
