@@ -7,13 +7,18 @@ session are cut off first, and each month's figures are joined as of that month'
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from deepfactor.config import UniverseConfig
-from deepfactor.errors import HistoryError
-from deepfactor.months import Window, last_session
-from deepfactor.schemas import FUNDAMENTALS, PANEL
+from deepfactor.errors import HistoryError, SchemaError
+from deepfactor.months import Month, Window, last_session
+from deepfactor.schemas import FUNDAMENTALS, MARKET, PANEL, PRICES
+
+Whole = NDArray[np.int64]
 
 # Annual accounts are at most 15 months old when the next ones are due; 18 leaves a late filer its grace.
 MAXIMUM_AGE_MONTHS = 18
@@ -48,14 +53,13 @@ def build_panel(
     """
     prices = tables["prices"].filter(pl.col("month").is_between(window.first_history.first_day, window.as_of.first_day))
     check_history(prices, window)
-    panel = (
-        _with_returns(_every_month(prices))
-        .join(_excess_market(tables["market"]), on="month", how="left", maintain_order="left")
-        .with_columns(excess_return=pl.col("total_return") - pl.col("risk_free_rate"))
+    grid = Grid.of(prices, window)
+    frame = _with_returns(grid, prices, MARKET.check(tables["market"], "the raw market given to build_panel"))
+    figures = _figures(
+        grid, FUNDAMENTALS.check(tables["fundamentals"], "the raw fundamentals given to build_panel"), window, calendar
     )
-    panel = _with_universe(panel, tables.get("constituents"), universe)
-    panel = _with_figures(panel, tables["fundamentals"], window, calendar)
-    return panel.select(*PANEL.columns).sort("security_id", "month")
+    member = _members(grid, frame, tables.get("constituents"), universe)
+    return frame.with_columns(member, *figures.get_columns()).select(*PANEL.columns)
 
 
 def check_history(prices: pl.DataFrame, window: Window) -> None:
@@ -86,73 +90,163 @@ def check_history(prices: pl.DataFrame, window: Window) -> None:
         )
 
 
-def _every_month(prices: pl.DataFrame) -> pl.DataFrame:
-    """Add the calendar months that a stock skips between its first and last price."""
-    spans = prices.group_by("security_id").agg(first=pl.col("month").min(), last=pl.col("month").max())
-    grid = (
-        spans.select("security_id", month=pl.date_ranges("first", "last", "1mo"))
-        .explode("month")
-        .sort("security_id", "month")
-    )
-    rows = prices.with_columns(listed=pl.lit(value=True))
-    return grid.join(rows, on=["security_id", "month"], how="left", maintain_order="left").with_columns(
-        pl.col("listed").fill_null(value=False)
-    )
+@dataclass(frozen=True)
+class Grid:
+    """A row for each stock and each calendar month from its first price to its last, by stock and month.
+
+    Attributes
+    ----------
+    securities
+        Sorted; a stock's code is its index here.
+    months
+        First days of the months of the window; a month's index is its place here.
+    first_months, last_months
+        Index of each stock's first and last month, shape (stocks,).
+    starts
+        Row of each stock's first month, shape (stocks,).
+    codes, month_indices
+        Of each row, shape (rows,).
+    price_rows
+        Row of the prices for each row, -1 where the stock skips the month, shape (rows,).
+    """
+
+    securities: pl.Series
+    months: pl.Series
+    first_months: Whole
+    last_months: Whole
+    starts: Whole
+    codes: Whole
+    month_indices: Whole
+    price_rows: Whole
+
+    @classmethod
+    def of(cls, prices: pl.DataFrame, window: Window) -> Grid:
+        """Lay out the months of each stock.
+
+        Raises
+        ------
+        SchemaError
+            If a row of the prices lacks its security, or two rows have the same key.
+        """
+        if prices["security_id"].has_nulls():
+            raise SchemaError("the raw prices given to build_panel lack the security of some rows: validate them first")
+        securities = prices["security_id"].unique().sort()
+        history = pl.Series([month.first_day for month in window.history], dtype=pl.Date)
+        keys = prices.select(
+            code=_codes(pl.col("security_id"), securities), month=_month_indices(pl.col("month"), history)
+        )
+        codes, months = keys["code"].to_numpy(), keys["month"].to_numpy()
+        first, last = np.full(len(securities), len(history)), np.full(len(securities), -1)
+        np.minimum.at(first, codes, months)
+        np.maximum.at(last, codes, months)
+        lengths = last - first + 1
+        starts = np.cumsum(lengths) - lengths
+        code_of_row = np.repeat(np.arange(len(securities)), lengths)
+        month_of_row = np.arange(len(code_of_row)) - (starts - first)[code_of_row]
+        nothing = np.full(len(code_of_row), -1)
+        grid = cls(securities, history, first, last, starts, code_of_row, month_of_row, nothing)
+        rows = grid.rows_at(codes, months)
+        grid.price_rows[rows] = np.arange(len(rows))
+        if np.count_nonzero(grid.price_rows >= 0) < len(rows):
+            PRICES.check(prices, "the raw prices given to build_panel")  # says which rows
+        return grid
+
+    def rows_at(self, codes: Whole, months: Whole) -> Whole:
+        """Return the row of each stock's month; -1 where the stock has none."""
+        inside = (months >= self.first_months[codes]) & (months <= self.last_months[codes])
+        return np.where(inside, self.starts[codes] + months - self.first_months[codes], -1)
 
 
-def _with_returns(grid: pl.DataFrame) -> pl.DataFrame:
-    """Add total return and market value, each from whichever of its two columns the vendor has."""
+def _codes(securities: pl.Expr, known: pl.Series) -> pl.Expr:
+    """Return the index of each security among the sorted, known ones; null for others."""
+    return securities.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64)
+
+
+def _month_indices(months: pl.Expr, history: pl.Series) -> pl.Expr:
+    first = Month.containing(history[0])
+    return months.dt.year().cast(pl.Int64) * 12 + (months.dt.month().cast(pl.Int64) - 1) - first.ordinal
+
+
+def _gather(frame: pl.DataFrame, rows: Whole) -> pl.DataFrame:
+    """Return the given rows of a frame; nulls where the row is -1."""
+    indices = pl.DataFrame({"row": rows}).select(pl.when(pl.col("row") >= 0).then("row")).to_series()
+    return frame.select(pl.all().gather(indices))
+
+
+def _with_returns(grid: Grid, prices: pl.DataFrame, market: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with total and excess return and market value, each from what the vendor has."""
+    rates = grid.months.to_frame("month").join(market, on="month", how="left", maintain_order="left")
     price = pl.when(pl.col("total_return_price") > 0).then("total_return_price")
-    change = price / price.shift(1).over("security_id") - 1
+    change = pl.when(pl.col("month_index") > pl.col("first_month")).then(price / price.shift(1) - 1)
     value = pl.coalesce("market_value", pl.col("close") * pl.col("shares_outstanding"))
-    return grid.with_columns(
-        total_return=pl.coalesce("total_return", change),
-        market_value=pl.when(value > 0).then(value),
+    return (
+        _gather(prices.drop("month", "security_id"), grid.price_rows)
+        .with_columns(
+            grid.securities.gather(grid.codes).alias("security_id"),
+            *_gather(rates, grid.month_indices).get_columns(),
+            listed=pl.Series(grid.price_rows >= 0),
+            month_index=pl.Series(grid.month_indices),
+            first_month=pl.Series(grid.first_months[grid.codes]),
+        )
+        .with_columns(
+            total_return=pl.coalesce("total_return", change),
+            market_value=pl.when(value > 0).then(value),
+            market_excess_return=pl.col("market_return") - pl.col("risk_free_rate"),
+        )
+        .with_columns(excess_return=pl.col("total_return") - pl.col("risk_free_rate"))
     )
 
 
-def _excess_market(market: pl.DataFrame) -> pl.DataFrame:
-    return market.select(
-        "month", "risk_free_rate", market_excess_return=pl.col("market_return") - pl.col("risk_free_rate")
-    )
-
-
-def _with_universe(panel: pl.DataFrame, constituents: pl.DataFrame | None, universe: UniverseConfig) -> pl.DataFrame:
+def _members(grid: Grid, frame: pl.DataFrame, constituents: pl.DataFrame | None, universe: UniverseConfig) -> pl.Series:
     """Mark the month's members: those delivered, else the largest by market value, ties by security."""
-    candidates = panel.filter("listed", pl.col("market_value").is_not_null())
+    member = np.zeros(frame.height, dtype=bool)
     if constituents is not None:
-        candidates = candidates.join(constituents, on=["month", "security_id"], how="semi")
-    elif universe.size is not None:
+        delivered = (
+            constituents.filter(pl.col("month").is_between(grid.months[0], grid.months[-1]))
+            .select(
+                month=_month_indices(pl.col("month"), grid.months), code=_codes(pl.col("security_id"), grid.securities)
+            )
+            .drop_nulls()
+        )
+        rows = grid.rows_at(delivered["code"].to_numpy(), delivered["month"].to_numpy())
+        member[rows[rows >= 0]] = True
+        return pl.Series("in_universe", member & (grid.price_rows >= 0))
+    candidates = frame.select("month", "market_value", "listed").with_row_index("row")
+    candidates = candidates.filter("listed", pl.col("market_value").is_not_null())
+    if universe.size is not None:
         candidates = (
-            candidates.sort("market_value", "security_id", descending=[True, False])
+            candidates.sort("month", "market_value", descending=[False, True], maintain_order=True)
             .group_by("month", maintain_order=True)
             .head(universe.size)
         )
-    members = candidates.select("month", "security_id", in_universe=pl.lit(value=True))
-    return panel.join(members, on=["month", "security_id"], how="left", maintain_order="left").with_columns(
-        pl.col("in_universe").fill_null(value=False)
-    )
+    member[candidates["row"].to_numpy()] = True
+    return pl.Series("in_universe", member)
 
 
-def _with_figures(panel: pl.DataFrame, fundamentals: pl.DataFrame, window: Window, calendar: str) -> pl.DataFrame:
-    """Join each month's newest known figures: newest period first, of that the newest announcement."""
-    sessions = pl.DataFrame(
-        [(month.first_day, last_session(month, calendar)) for month in window.history],
-        schema={"month": pl.Date, "session": pl.Date},
-        orient="row",
-    )
+def _figures(grid: Grid, fundamentals: pl.DataFrame, window: Window, calendar: str) -> pl.DataFrame:
+    """Return each row's newest known figures: newest period first, of that the newest announcement.
+
+    A record counts as a whole: a figure that the newest one lacks is not taken from an older one, which would mix
+    periods. One that has no figure at all says nothing, and does not count.
+    """
     accounts = [name for name in FUNDAMENTALS.columns if name not in FUNDAMENTALS.key]
-    known = (
-        fundamentals.filter(pl.col("available_from") <= last_session(window.as_of, calendar))
-        .sort("security_id", "available_from", "period_end")
-        # An older period restated late must not displace a newer one.
-        .filter(pl.col("period_end") == pl.col("period_end").cum_max().over("security_id"))
-        .sort("available_from", maintain_order=True)
+    sessions = np.array([last_session(month, calendar) for month in window.history], dtype="datetime64[D]")
+    # Sorted by stock, period and announcement: of the records of a stock that are known, the last is the newest.
+    records = fundamentals.with_columns(code=_codes(pl.col("security_id"), grid.securities)).filter(
+        pl.col("code").is_not_null(),
+        pl.any_horizontal(pl.col(accounts).is_not_null()),
+        pl.col("available_from") <= last_session(window.as_of, calendar),
     )
-    joined = (
-        panel.join(sessions, on="month", maintain_order="left")
-        .sort("session")
-        .join_asof(known, left_on="session", right_on="available_from", by="security_id", check_sortedness=False)
-    )
-    fresh = pl.col("period_end").dt.offset_by(f"{MAXIMUM_AGE_MONTHS}mo") >= pl.col("session")
-    return joined.with_columns(pl.when(fresh).then(pl.col(accounts)))
+    codes = records["code"].to_numpy()
+    seen = np.searchsorted(sessions, records["available_from"].to_numpy(), side="left")
+    # What was known before a stock's first price is known from its first month on.
+    known = grid.rows_at(codes, np.maximum(seen, grid.first_months[codes]))
+    newest = np.full(len(grid.codes), -1)
+    there = np.flatnonzero(known >= 0)
+    np.maximum.at(newest, known[there], there)
+    newest = np.maximum.accumulate(newest)
+    # What is older than 18 months at the session is too old; and no record is carried on to the next stock.
+    limit = records["period_end"].dt.offset_by(f"{MAXIMUM_AGE_MONTHS}mo").to_numpy()
+    last_month = np.append(np.searchsorted(sessions, limit, side="right") - 1, -1)
+    own = np.append(codes, -1)[newest] == grid.codes
+    return _gather(records.select(accounts), np.where(own & (grid.month_indices <= last_month[newest]), newest, -1))
