@@ -9,10 +9,10 @@ import hashlib
 import json
 from dataclasses import asdict, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, PositiveFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from deepfactor.errors import ConfigurationError
@@ -24,13 +24,58 @@ _STRICT = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, config=_STRICT)
+class CodeForm:
+    """How a vendor writes a security code, and which part of it becomes the ``security_id``."""
+
+    pattern: str = "(.+)"
+    """Regular expression (Rust's syntax) that the whole code must match; its first group is kept, else all of it."""
+    zero_pad: Annotated[int, Field(ge=0)] = 0
+    """A code of digits alone is filled up with zeros on the left to this length, before the pattern is tried."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Delay:
+    """How long after the end of its period a figure is taken as known; ``months`` or ``days``."""
+
+    months: Annotated[int | None, Field(ge=0)] = None
+    """Calendar months; the end of a month stays the end of a month."""
+    days: Annotated[int | None, Field(ge=0)] = None
+
+    def __post_init__(self) -> None:
+        if (self.months is None) == (self.days is None):
+            raise ValueError("say months or days, one of them")
+
+
+@dataclass(frozen=True, config=_STRICT)
 class DatasetMapping:
-    """How one raw table is read from a vendor's files."""
+    """How one raw table is read from a vendor's files.
+
+    What concerns text (``date_format``, ``decimal``, ``thousands``, ``missing``) holds for text in Parquet files too.
+    """
 
     files: str
-    """File or glob relative to the source's folder; Parquet or CSV, by suffix."""
+    """File or glob relative to the source's folder: ``.parquet``, or ``.csv``, ``.tsv``, ``.txt``, these also with
+    ``.gz``."""
     columns: dict[str, str]
     """For each of our columns a SQL expression over the vendor's columns, such as ``coalesce(a, b)``."""
+    types: dict[str, Literal["text", "code", "date", "number"]] = field(default_factory=dict)
+    """What a vendor's column is, where it is not what the column of ours is that it serves."""
+    encoding: str = "utf-8"
+    """Of text files, by Python's name, such as ``cp932``."""
+    separator: Annotated[str, Field(pattern=r"^[\x01-\x7f]$")] = ","
+    """Between the fields of a text file; one ASCII character."""
+    date_format: str | None = None
+    """As in strptime, such as ``%Y/%m/%d``; none: YYYY-MM-DD or YYYY-MM. A month stands for its last day."""
+    decimal: Literal[".", ","] = "."
+    """The sign before a number's fraction."""
+    thousands: Annotated[str, Field(max_length=1)] = ""
+    """The sign between groups of three digits; none by default."""
+    missing: tuple[str, ...] = ()
+    """What the vendor writes for "not known", besides nothing at all."""
+    code: CodeForm | None = None
+    """The form of ``security_id``; none: any."""
+    available_after: Delay | None = None
+    """When a figure was known whose ``available_from`` is null or not mapped, counted from its ``period_end``."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -44,14 +89,52 @@ class SimulationConfig:
     """The paper's history begins here …"""
     last_month: str = "2016-03"
     """… and ends with the result of its last forecast."""
+    premia: Literal["linear", "interactions", "none"] = "interactions"
+    """What expected returns follow from: scores alone, scores and their products, or nothing known."""
+    quarterly_from: str | None = "2003-04"
+    """From this month on firms report by quarter, one after the other within two years; null: once a year for ever."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class JQuantsConfig:
+    """What is taken from the Japanese exchange's data service, and how; the key is no part of it."""
+
+    markets: tuple[str, ...] = ("0101", "0111")
+    """Segments whose stocks are the constituents: the First Section, and Prime, its heir since April 2022."""
+    product_categories: tuple[str, ...] = ("011",)
+    """Domestic stocks; others are funds, preferred equity and foreign stocks."""
+    dividends: bool = True
+    """Whether returns contain dividends, which only the Premium plan has; otherwise they are price returns."""
+    carry_cash_flow: bool = False
+    """Whether a report without a cash flow statement, as most first and third quarters are, keeps the last figure."""
+    risk_free_rate: float = 0.0
+    """A month's rate as a fraction, the same for all: the service has none, and Japan's was within 0.1 % of zero."""
+    requests_per_minute: PositiveFloat = 60.0
+    """What the plan allows: Free 5, Light 60, Standard 120, Premium 500."""
+    statements_per_minute: PositiveFloat = 60.0
+    """The same for statements, which have a limit of their own in every plan."""
+    timeout_seconds: PositiveFloat = 30.0
+    """Longest silence of the service before it is asked again."""
+    cache: str = ".local/jquants"
+    """Folder of what has been fetched, relative to the project."""
+    base_url: str = "https://api.jquants.com/v2"
+
+    def content(self) -> JQuantsConfig:
+        """Return what decides the data, with defaults for how they are fetched."""
+        usual = JQuantsConfig()
+        how = ("requests_per_minute", "statements_per_minute", "timeout_seconds", "cache", "base_url")
+        return replace(self, **{name: getattr(usual, name) for name in how})
 
 
 @dataclass(frozen=True, config=_STRICT)
 class SourceConfig:
     """Where raw tables come from, and how the vendor's columns map to ours."""
 
-    datasets: dict[str, DatasetMapping]
-    kind: Literal["files"] = "files"
+    datasets: dict[str, DatasetMapping] = field(default_factory=dict)
+    """For files: how each table is read."""
+    kind: Literal["files", "jquants"] = "files"
+    jquants: JQuantsConfig | None = None
+    """For J-Quants; null: the defaults."""
     folder: str | None = None
     """Root of the delivery, relative to the project; the command line's ``--source`` wins."""
     simulate: SimulationConfig | None = None
@@ -112,12 +195,16 @@ class Config:
     """Expectation suites by raw table, read from ``include/expectations``."""
 
     def digest(self) -> str:
-        """Return the SHA-256 of everything but the delivery's location."""
-        content = asdict(replace(self, source=replace(self.source, folder=None)))
+        """Return the SHA-256 of everything but where the delivery lies, or what a simulated one was made with.
+
+        The raw tables themselves are in a run's id beside it.
+        """
+        jquants = self.source.jquants and self.source.jquants.content()
+        content = asdict(replace(self, source=replace(self.source, folder=None, simulate=None, jquants=jquants)))
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def load_config(path: Path = DEFAULT_CONFIG, source: Path | None = None) -> Config:
+def load_config(path: Path = DEFAULT_CONFIG, source: str | Path | None = None) -> Config:
     """Read a configuration and the expectation suites beside it.
 
     Parameters
@@ -125,7 +212,8 @@ def load_config(path: Path = DEFAULT_CONFIG, source: Path | None = None) -> Conf
     path
         A YAML file; suites lie in ``../expectations`` of its folder.
     source
-        Folder of the delivery, instead of the one in the file.
+        Folder of the delivery, or ``s3://bucket/prefix``, instead of the one in the file. It is read as it is, nothing
+        is simulated there.
 
     Raises
     ------
@@ -144,12 +232,29 @@ def load_config(path: Path = DEFAULT_CONFIG, source: Path | None = None) -> Conf
         raise ConfigurationError(f"{path}: " + "; ".join(faults)) from None
     if config.signal_model not in config.models:
         raise ConfigurationError(f"{path}: signal_model {config.signal_model!r} is not among models {config.models}")
-    folder = source.resolve() if source is not None else _in_project(config.source.folder)
-    return replace(config, source=replace(config.source, folder=None if folder is None else str(folder)))
+    return replace(config, source=_located(config.source, source, path))
 
 
-def _in_project(folder: str | None) -> Path | None:
-    return None if folder is None else INCLUDE.parent / folder
+def is_remote(folder: str) -> bool:
+    """Tell whether a delivery's folder is an S3 prefix."""
+    return "://" in folder
+
+
+def _located(config: SourceConfig, source: str | Path | None, path: Path) -> SourceConfig:
+    """Return the source with the place where its delivery lies, absolute."""
+    if source is not None:
+        folder = str(source) if is_remote(str(source)) else str(Path(source).resolve())
+        return replace(config, folder=folder, simulate=None)
+    if config.folder is None:
+        return config
+    if is_remote(config.folder):
+        if config.simulate is not None:
+            raise ConfigurationError(
+                f"{path}: source.simulate lands a market in a folder of this machine, not in {config.folder}: "
+                "name a folder, or remove source.simulate"
+            )
+        return config
+    return replace(config, folder=str(INCLUDE.parent / config.folder))
 
 
 def _read_yaml(path: Path) -> Any:

@@ -22,6 +22,12 @@ class SourceError(DeepfactorError):
     """A delivery is missing, unreadable, or holds a value that cannot be what it should be."""
 
 
+class SourceUnreachable(SourceError):
+    """A source does not answer, or asks to wait longer than is sensible; it may answer later."""
+
+    retryable = True
+
+
 class SchemaError(DeepfactorError):
     """A table lacks a column, or holds it in another type than ``schemas`` says."""
 
