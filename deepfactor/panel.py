@@ -6,8 +6,9 @@ session are cut off first, and each month's figures are joined as of that month'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -50,14 +51,17 @@ def build_panel(
     ------
     HistoryError
         If the raw tables do not reach back far enough, or lack a month.
+    SchemaError
+        If a row lacks its key, or two rows have the same: which of them would be right?
     """
-    prices = tables["prices"].filter(pl.col("month").is_between(window.first_history.first_day, window.as_of.first_day))
+    seen = pl.col("month").is_between(window.first_history.first_day, window.as_of.first_day)
+    known = pl.col("available_from") <= last_session(window.as_of, calendar)
+    prices, market = tables["prices"].filter(seen), tables["market"].filter(seen)
     check_history(prices, window)
     grid = Grid.of(prices, window)
-    frame = _with_returns(grid, prices, MARKET.check(tables["market"], "the raw market given to build_panel"))
-    figures = _figures(
-        grid, FUNDAMENTALS.check(tables["fundamentals"], "the raw fundamentals given to build_panel"), window, calendar
-    )
+    frame = _with_returns(grid, prices, MARKET.check(market, "the market given to build_panel"))
+    fundamentals = FUNDAMENTALS.check(tables["fundamentals"].filter(known), "the fundamentals given to build_panel")
+    figures = _figures(grid, fundamentals, [last_session(month, calendar) for month in window.history])
     member = _members(grid, frame, tables.get("constituents"), universe)
     return frame.with_columns(member, *figures.get_columns()).select(*PANEL.columns)
 
@@ -129,7 +133,7 @@ class Grid:
             If a row of the prices lacks its security, or two rows have the same key.
         """
         if prices["security_id"].has_nulls():
-            raise SchemaError("the raw prices given to build_panel lack the security of some rows: validate them first")
+            raise SchemaError("the prices given to build_panel lack the security of some rows: validate them first")
         securities = prices["security_id"].unique().sort()
         history = pl.Series([month.first_day for month in window.history], dtype=pl.Date)
         keys = prices.select(
@@ -148,7 +152,7 @@ class Grid:
         rows = grid.rows_at(codes, months)
         grid.price_rows[rows] = np.arange(len(rows))
         if np.count_nonzero(grid.price_rows >= 0) < len(rows):
-            PRICES.check(prices, "the raw prices given to build_panel")  # says which rows
+            PRICES.check(prices, "the prices given to build_panel")  # says which rows
         return grid
 
     def rows_at(self, codes: Whole, months: Whole) -> Whole:
@@ -198,7 +202,7 @@ def _with_returns(grid: Grid, prices: pl.DataFrame, market: pl.DataFrame) -> pl.
 
 
 def _members(grid: Grid, frame: pl.DataFrame, constituents: pl.DataFrame | None, universe: UniverseConfig) -> pl.Series:
-    """Mark the month's members: those delivered, else the largest by market value, ties by security."""
+    """Mark the month's members: those delivered that have a price, else the largest by market value, ties by name."""
     member = np.zeros(frame.height, dtype=bool)
     if constituents is not None:
         delivered = (
@@ -223,19 +227,17 @@ def _members(grid: Grid, frame: pl.DataFrame, constituents: pl.DataFrame | None,
     return pl.Series("in_universe", member)
 
 
-def _figures(grid: Grid, fundamentals: pl.DataFrame, window: Window, calendar: str) -> pl.DataFrame:
+def _figures(grid: Grid, fundamentals: pl.DataFrame, last_sessions: Sequence[date]) -> pl.DataFrame:
     """Return each row's newest known figures: newest period first, of that the newest announcement.
 
     A record counts as a whole: a figure that the newest one lacks is not taken from an older one, which would mix
     periods. One that has no figure at all says nothing, and does not count.
     """
     accounts = [name for name in FUNDAMENTALS.columns if name not in FUNDAMENTALS.key]
-    sessions = np.array([last_session(month, calendar) for month in window.history], dtype="datetime64[D]")
+    sessions = np.array(last_sessions, dtype="datetime64[D]")
     # Sorted by stock, period and announcement: of the records of a stock that are known, the last is the newest.
     records = fundamentals.with_columns(code=_codes(pl.col("security_id"), grid.securities)).filter(
-        pl.col("code").is_not_null(),
-        pl.any_horizontal(pl.col(accounts).is_not_null()),
-        pl.col("available_from") <= last_session(window.as_of, calendar),
+        pl.col("code").is_not_null(), pl.any_horizontal(pl.col(accounts).is_not_null())
     )
     codes = records["code"].to_numpy()
     seen = np.searchsorted(sessions, records["available_from"].to_numpy(), side="left")
