@@ -62,7 +62,7 @@ class DatasetMapping:
     """What a vendor's column is, where it is not what the column of ours is that it serves."""
     encoding: str = "utf-8"
     """Of text files, by Python's name, such as ``cp932``."""
-    separator: Annotated[str, Field(pattern=r"^[\x01-\x7f]$")] = ","
+    separator: Annotated[str, Field(pattern=r"^[\t -!#-~]$")] = ","
     """Between the fields of a text file; one ASCII character."""
     date_format: str | None = None
     """As in strptime, such as ``%Y/%m/%d``; none: YYYY-MM-DD or YYYY-MM. A month stands for its last day."""
@@ -243,6 +243,11 @@ def is_remote(folder: str) -> bool:
 def _located(config: SourceConfig, source: str | Path | None, path: Path) -> SourceConfig:
     """Return the source with the place where its delivery lies, absolute."""
     if source is not None:
+        if config.kind != "files":
+            raise ConfigurationError(
+                f"{path}: source.kind is {config.kind}, so there is nothing to read in {source}: "
+                "leave out --source, or name a configuration that maps files"
+            )
         folder = str(source) if is_remote(str(source)) else str(Path(source).resolve())
         return replace(config, folder=folder, simulate=None)
     if config.folder is None:

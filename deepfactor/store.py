@@ -166,9 +166,20 @@ class Store:
         IntegrityError
             If there is none.
         """
+        return self.get_tagged(key)[0]
 
-        def read() -> bytes:
-            return self._client.get_object(Bucket=self.bucket, Key=self._full(key))["Body"].read()
+    def get_tagged(self, key: str) -> tuple[bytes, str]:
+        """Read an object whose checksum is not known, with its entity tag.
+
+        Raises
+        ------
+        IntegrityError
+            If there is none.
+        """
+
+        def read() -> tuple[bytes, str]:
+            answer = self._client.get_object(Bucket=self.bucket, Key=self._full(key))
+            return answer["Body"].read(), answer["ETag"]
 
         return self._call("read", key, read)
 
@@ -226,15 +237,19 @@ class Store:
 
     def list(self, prefix: str) -> list[str]:
         """Return the keys below a prefix, sorted."""
+        return sorted(self.etags(prefix))
 
-        def read() -> list[str]:
+    def etags(self, prefix: str) -> dict[str, str]:
+        """Return the entity tags of the objects below a prefix, by key."""
+
+        def read() -> dict[str, str]:
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=self._full(prefix)
             )
-            return [each["Key"] for page in pages for each in page.get("Contents", [])]
+            return {each["Key"]: each["ETag"] for page in pages for each in page.get("Contents", [])}
 
         start = len(self.prefix) + 1 if self.prefix else 0
-        return sorted(key[start:] for key in self._call("list", prefix, read))
+        return {key[start:]: tag for key, tag in self._call("list", prefix, read).items()}
 
     def honours_conditions(self) -> bool:
         """Probe whether the endpoint refuses a conditional write whose condition does not hold.

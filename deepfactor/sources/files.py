@@ -1,10 +1,9 @@
-"""A vendor's Parquet and CSV files, read through a mapping of columns."""
+"""A vendor's Parquet and text files, read through a mapping of columns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
 import polars as pl
 
@@ -12,7 +11,9 @@ from deepfactor.config import DatasetMapping, SourceConfig
 from deepfactor.errors import ConfigurationError, SourceError
 from deepfactor.months import Month, month_range
 from deepfactor.schemas import RAW
-from deepfactor.sources.reading import FAULT, VendorFile, first_line
+from deepfactor.sources.delivery import DeliveredFile, Delivery, open_delivery
+from deepfactor.sources.mapping import check_mapping
+from deepfactor.sources.reading import Reader
 
 # Rows are selected by the day on which they became known.
 _KNOWN_BY = {"prices": "month", "fundamentals": "available_from", "market": "month", "constituents": "month"}
@@ -22,20 +23,21 @@ _EVERY_MONTH = frozenset({"prices", "market", "constituents"})
 
 @dataclass(frozen=True)
 class FilesSource:
-    """Raw tables in files of a folder; a :class:`deepfactor.sources.base.Source`.
+    """Raw tables in files; a :class:`deepfactor.sources.base.Source`.
 
-    Text in a CSV or Parquet file is read as a number or date where one belongs. An empty text and a NaN in a Parquet
-    file mean "missing" and become null; infinity and any other text is an error.
+    Text in a file is read as a number or date where one belongs. An empty text, a missing-value marker and a NaN in a
+    Parquet file mean "missing" and become null; infinity and any other text is an error. One file at a time is in
+    memory, besides the rows selected so far.
 
     Attributes
     ----------
-    folder
-        Root of the delivery.
+    delivery
+        Where the files lie.
     mappings
         How each dataset is read, by its name in ``schemas.RAW``.
     """
 
-    folder: Path
+    delivery: Delivery
     mappings: Mapping[str, DatasetMapping]
 
     @classmethod
@@ -45,20 +47,19 @@ class FilesSource:
         Raises
         ------
         ConfigurationError
-            If the folder is not given or not there, or the mapping names a table or column that does not exist.
+            If the folder is not given or not there, or a mapping cannot be right whatever the files hold.
+        StoreError
+            If the folder is an S3 prefix, and S3 does not answer or refuses.
         """
         if source.folder is None:
             raise ConfigurationError("no folder of the delivery is given: pass --source, or set source.folder")
-        folder = Path(source.folder)
-        if not folder.is_dir():
-            raise ConfigurationError(f"the source's folder {folder} does not exist: pass --source with the delivery's")
         for dataset, mapping in source.datasets.items():
-            _check_mapping(dataset, mapping)
-        return cls(folder, source.datasets)
+            check_mapping(dataset, mapping)
+        return cls(open_delivery(source.folder), source.datasets)
 
     def ready(self, month: Month) -> bool:
         """Tell whether any price of ``month`` is there; false, too, if there are no files yet."""
-        if not self._paths("prices"):
+        if "prices" in self.mappings and not self.delivery.files(self.mappings["prices"].files):
             return False
         return month in self._months("prices")
 
@@ -74,52 +75,32 @@ class FilesSource:
         SourceError
             If a file, column or month is missing, or a value cannot be read; with the file, row and column.
         """
-        files = self._open(dataset)
-        known_by = _KNOWN_BY[dataset]
         days = (first_month.first_day, last_month.last_day)
-        parts = self._collect(dataset, [file.between(known_by, *days) for file in files])
-        for file, part in zip(files, parts, strict=True):
-            if part[FAULT].any():
-                raise SourceError(file.first_fault(known_by, *days))
-        rows = pl.concat(parts).drop(FAULT)
+        files = self._files(dataset)
+        rows = self._reader(dataset).between(files, _KNOWN_BY[dataset], *days)
         if dataset in _EVERY_MONTH:
             self._check_months(dataset, rows["month"].unique(), first_month, last_month)
         return rows
 
-    def _paths(self, dataset: str) -> list[Path]:
-        pattern = self.mappings[dataset].files
-        root = self.folder.resolve()
-        paths = sorted(path for path in self.folder.glob(pattern) if path.is_file())
-        outside = [path for path in paths if not path.resolve().is_relative_to(root)]
-        if outside:
-            raise SourceError(f"{outside[0]} leads out of the source's folder {self.folder}: put the file itself there")
-        return paths
-
-    def _open(self, dataset: str) -> list[VendorFile]:
+    def _files(self, dataset: str) -> list[DeliveredFile]:
         if dataset not in self.mappings:
             raise SourceError(
                 f"the source maps no {dataset}, only {', '.join(self.mappings)}: add source.datasets.{dataset}"
             )
-        paths = self._paths(dataset)
-        if not paths:
+        files = self.delivery.files(self.mappings[dataset].files)
+        if not files:
             raise SourceError(
-                f"no file matches {self.mappings[dataset].files} in {self.folder}: "
+                f"no file matches {self.mappings[dataset].files} in {self.delivery.name}: "
                 f"deliver the {dataset}, or correct source.datasets.{dataset}.files"
             )
-        return [VendorFile.open(path, RAW[dataset], self.mappings[dataset].columns) for path in paths]
+        return files
 
-    def _collect(self, dataset: str, frames: list[pl.LazyFrame]) -> list[pl.DataFrame]:
-        try:
-            return pl.collect_all(frames)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise SourceError(
-                f"the {dataset} in {self.folder / self.mappings[dataset].files} cannot be read: "
-                f"{first_line(error)}; deliver the file again, or correct the mapping"
-            ) from None
+    def _reader(self, dataset: str) -> Reader:
+        return Reader(RAW[dataset], self.mappings[dataset])
 
     def _months(self, dataset: str) -> set[Month]:
-        frames = [file.days(_KNOWN_BY[dataset]) for file in self._open(dataset)]
-        return {Month.containing(day) for part in self._collect(dataset, frames) for day in part.to_series()}
+        files = self._files(dataset)
+        return {Month.containing(day) for day in self._reader(dataset).days(files, _KNOWN_BY[dataset])}
 
     def _check_months(self, dataset: str, found: pl.Series, first_month: Month, last_month: Month) -> None:
         """Require a row in every month from the first that was ever delivered."""
@@ -132,34 +113,9 @@ class FilesSource:
         missing = [month for month in missing if month == last_month or month > min(delivered, default=last_month)]
         if missing:
             raise SourceError(
-                f"{self.folder} has no {dataset} for {_spans(missing)}; it has {_spans(delivered) or 'none'}: "
+                f"{self.delivery.name} has no {dataset} for {_spans(missing)}; it has {_spans(delivered) or 'none'}: "
                 f"deliver the missing month in {self.mappings[dataset].files}, or ask for a month that is there"
             )
-
-
-def _check_mapping(dataset: str, mapping: DatasetMapping) -> None:
-    """Raise a ConfigurationError if a mapping cannot be right whatever the files hold."""
-    where = f"source.datasets.{dataset}"
-    if dataset not in RAW:
-        raise ConfigurationError(f"{where}: there is no such table; the tables are {', '.join(RAW)}")
-    pattern = PurePosixPath(mapping.files)
-    if pattern.is_absolute() or ".." in pattern.parts:
-        raise ConfigurationError(f"{where}.files: {mapping.files} must lie inside the source's folder")
-    table = RAW[dataset]
-    unknown = [name for name in mapping.columns if name not in table.columns]
-    missing = [name for name in table.key if name not in mapping.columns]
-    if unknown or missing:
-        raise ConfigurationError(
-            f"{where}.columns: unknown {unknown or 'none'}, missing {missing or 'none'}; "
-            f"the columns are {list(table.columns)}, and {list(table.key)} must be mapped"
-        )
-    for name, expression in mapping.columns.items():
-        try:
-            pl.sql_expr(expression)
-        except pl.exceptions.PolarsError as error:
-            raise ConfigurationError(
-                f"{where}.columns.{name}: {expression!r} is not an SQL expression: {first_line(error)}"
-            ) from None
 
 
 def _spans(months: set[Month] | list[Month]) -> str:

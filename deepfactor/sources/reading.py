@@ -1,209 +1,188 @@
-"""One vendor file: its columns converted by what they serve as, and every value that cannot be."""
+"""Vendor files, read through a mapping; a value that cannot be read is named with its file, row and column."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
+from deepfactor.config import DatasetMapping
 from deepfactor.errors import SourceError
 from deepfactor.schemas import Table
+from deepfactor.sources.delimited import SUFFIXES, DelimitedText
+from deepfactor.sources.delivery import DeliveredFile
+from deepfactor.sources.mapping import first_line
+from deepfactor.sources.notation import ROLES
+from deepfactor.sources.plan import FAULT, Plan
 
-Role = Literal["code", "date", "number"]
-
-# Names that no vendor gives to a column.
-FAULT = "\x00fault"
+# A name that no vendor gives to a column.
 _ROW = "\x00row"
-_ROLES: Mapping[type[pl.DataType], Role] = {pl.String: "code", pl.Date: "date", pl.Float64: "number"}
-_WANTED: Mapping[Role, str] = {
-    "code": "a security code",
-    "date": "a date (YYYY-MM-DD or YYYY-MM)",
-    "number": "a finite number",
-}
+
+# What polars may throw at a file; its panics are no ordinary exceptions.
+_POLARS_FAILURES = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+
+# Files are read together until they are this large, in bytes: many small ones at the speed of one, large ones alone.
+_READ_TOGETHER = 64_000_000
 
 
 @dataclass(frozen=True)
 class VendorFile:
-    """A Parquet or CSV file and the mapping that reads a raw table from it.
+    """A Parquet file or delimited text.
 
     Attributes
     ----------
-    path
-        The file.
+    name
+        What messages call it.
     frame
-        Its content, lazily; all columns of a CSV file as text.
-    table
-        The raw table it delivers.
-    mapping
-        For each mapped column of the table an SQL expression over the file's columns.
-    roles
-        What each of the file's columns that the mapping uses serves as.
-    schema
-        Types of the file's columns.
+        Its content, lazily; all columns of delimited text as text.
+    plan
+        How the raw table is read from it.
     """
 
-    path: Path
+    name: str
     frame: pl.LazyFrame
-    table: Table
-    mapping: Mapping[str, str]
-    roles: Mapping[str, Role]
-    schema: Mapping[str, pl.DataType]
+    plan: Plan
 
-    @classmethod
-    def open(cls, path: Path, table: Table, mapping: Mapping[str, str]) -> VendorFile:
-        """Read a file's header and check the mapping against its columns.
+    def rows(self, known_by: str, first: date, last: date) -> pl.LazyFrame:
+        """Return the rows whose day ``known_by`` lies in a span, as the table's columns and ``FAULT``."""
+        return self.plan.selected(self.frame, known_by, first, last).select(*self.plan.values(), FAULT)
+
+    def days(self, known_by: str) -> pl.LazyFrame:
+        """Return the distinct days of a date column."""
+        days = self.plan.converted(self.frame).select(self.plan.value(known_by).alias(known_by)).unique()
+        return days.filter(pl.col(known_by).is_between(date.min, date.max))
+
+    def first_fault(self, known_by: str, first: date, last: date) -> str:
+        """Return a message about the first value of the span that cannot be read."""
+        plan = self.plan
+        numbered = self.frame.select(*plan.roles).with_row_index(_ROW, 1)
+        faulty = plan.selected(numbered, known_by, first, last).filter(FAULT).select(_ROW).head(1)
+        row = int(faulty.collect().item())
+        raw = numbered.filter(pl.col(_ROW) == row).collect()
+        where, key = f"{self.name}, row {row}", f"source.datasets.{plan.table.name}"
+        for root, role in plan.roles.items():
+            unread = plan.unread_root(root)
+            if unread is not None and raw.select(unread).item():
+                return (
+                    f"{where}, column {root}: {_shown(raw[root])} stands where {plan.notation.wanted(role)} belongs; "
+                    f"{plan.notation.remedy(role, key)}"
+                )
+        given = plan.converted(raw.lazy())
+        for name, text in plan.mapping.columns.items():
+            unread = plan.unread(name)
+            if unread is not None and given.select(unread).collect().item():
+                role = ROLES[plan.table.columns[name]]
+                result = given.select(pl.sql_expr(text)).collect().to_series()
+                computed = result.dtype.is_numeric() and role == "number"
+                return (
+                    f"{where}: {name} ({text}) is {_shown(result)} where {plan.notation.wanted(role)} belongs; "
+                    f"{'correct the values or the mapping' if computed else plan.notation.remedy(role, key)}"
+                )
+        return (
+            f"{where}: there is no {known_by} ({plan.mapping.columns.get(known_by, 'not mapped')}), so the row belongs "
+            "to no month; deliver the date, or map an expression with a fallback"
+        )
+
+
+class Reader:
+    """Reads a raw table from files, one mapping for all; files with the same columns share a plan."""
+
+    def __init__(self, table: Table, mapping: DatasetMapping) -> None:
+        self._table = table
+        self._mapping = mapping
+        self._plans: dict[tuple[tuple[str, pl.DataType], ...], Plan] = {}
+
+    def between(self, files: Iterable[DeliveredFile], known_by: str, first: date, last: date) -> pl.DataFrame:
+        """Return the rows whose day ``known_by`` lies in a span, in the order of the files.
 
         Raises
         ------
         SourceError
-            If the file cannot be read, lacks a column, or holds one of a type that cannot serve.
+            If a file, a value of these rows, or the day of any row cannot be read.
         """
+        tables = [self._table.empty()]
+        for batch in _batches(files):
+            opened = [self._open(file) for file in batch]
+            parts = _collect(opened, [file.rows(known_by, first, last) for file in opened])
+            for file, part in zip(opened, parts, strict=True):
+                if part[FAULT].any():
+                    raise SourceError(file.first_fault(known_by, first, last))
+                tables.append(part.drop(FAULT))
+        return pl.concat(tables)
+
+    def days(self, files: Iterable[DeliveredFile], known_by: str) -> set[date]:
+        """Return the days that stand in a date column.
+
+        Raises
+        ------
+        SourceError
+            If a file cannot be read.
+        """
+        found: set[date] = set()
+        for batch in _batches(files):
+            opened = [self._open(file) for file in batch]
+            found.update(*(part[known_by] for part in _collect(opened, [file.days(known_by) for file in opened])))
+        return found
+
+    def _open(self, file: DeliveredFile) -> VendorFile:
+        """Read a file's columns and check the mapping against them."""
         try:
-            frame = _scan(path)
+            frame = _scan(file, self._mapping, f"source.datasets.{self._table.name}")
             schema = frame.collect_schema()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise SourceError(f"{path} cannot be read: {first_line(error)}; deliver the file again") from None
-        roles: dict[str, Role] = {}
-        for name, text in mapping.items():
-            where = f"{path}: source.datasets.{table.name}.columns.{name} ({text})"
-            role = _ROLES[table.columns[name]]
-            for root in pl.sql_expr(text).meta.root_names():
-                _check_type(root, role, schema, where)
-                if roles.setdefault(root, role) != role:
-                    raise SourceError(
-                        f"{where}: the column {root} serves as {_WANTED[roles[root]]} elsewhere; correct the mapping"
-                    )
-        return cls(path, frame, table, mapping, roles, schema)
-
-    def between(self, known_by: str, first: date, last: date) -> pl.LazyFrame:
-        """Return the rows whose day ``known_by`` lies in a span, as the table's columns and ``FAULT``.
-
-        Rows whose day cannot be read are among them, as faults.
-        """
-        return self._selected(self.frame, known_by, first, last).select(*self._values(), FAULT)
-
-    def days(self, known_by: str) -> pl.LazyFrame:
-        """Return the distinct days of a date column, without nulls."""
-        return self._converted(self.frame).select(self._value(known_by).drop_nulls().unique())
-
-    def first_fault(self, known_by: str, first: date, last: date) -> str:
-        """Return a message about the first value of the span that cannot be read."""
-        selected = self._selected(self.frame.with_row_index(_ROW, 1), known_by, first, last)
-        row = selected.filter(FAULT).select(_ROW).head(1).collect().item()
-        raw = self.frame.slice(row - 1, 1).collect()
-        read = self._converted(raw.lazy()).select(*self._values(), FAULT).collect().to_dicts()[0]
-        for root, role in self.roles.items():
-            if raw.select(_fault(root, role, self.schema[root])).item():
-                return (
-                    f"{self.path}, row {row}, column {root}: {raw[root][0]!r} stands where {_WANTED[role]} belongs; "
-                    "correct the value, or leave it empty if it is not known"
-                )
-        if read[known_by] is None:
-            return (
-                f"{self.path}, row {row}: there is no {known_by} ({self.mapping[known_by]}), so the row belongs to no "
-                "month; deliver the date, or map an expression with a fallback"
-            )
-        column = next(name for name, value in read.items() if value in (float("inf"), float("-inf")))
-        return (
-            f"{self.path}, row {row}: {column} ({self.mapping[column]}) is infinite; correct the values or the mapping"
-        )
-
-    def _selected(self, frame: pl.LazyFrame, known_by: str, first: date, last: date) -> pl.LazyFrame:
-        day = pl.sql_expr(self.mapping[known_by])
-        infinite = [self._value(name).is_infinite() for name in self.mapping if self._is_number(name)]
-        fault = pl.any_horizontal(FAULT, day.is_null(), *infinite).fill_null(value=False).alias(FAULT)
-        return self._converted(frame).filter(day.is_between(first, last) | day.is_null()).with_columns(fault)
-
-    def _converted(self, frame: pl.LazyFrame) -> pl.LazyFrame:
-        """Return the frame with its columns converted by role, and whether a value of the row could not be."""
-        converted = [_convert(root, role, self.schema[root]) for root, role in self.roles.items()]
-        faults = [_fault(root, role, self.schema[root]) for root, role in self.roles.items()]
-        return frame.with_columns(*converted, pl.any_horizontal(*faults).fill_null(value=False).alias(FAULT))
-
-    def _values(self) -> list[pl.Expr]:
-        return [self._value(name) for name in self.table.columns]
-
-    def _value(self, name: str) -> pl.Expr:
-        """Return one of the table's columns; null where it is not mapped."""
-        kind = self.table.columns[name]
-        if name not in self.mapping:
-            return pl.lit(None, kind).alias(name)
-        value = pl.sql_expr(self.mapping[name]).cast(kind)
-        if self._is_number(name):
-            value = value.fill_nan(None)
-        if name == "month":
-            value = value.dt.truncate("1mo")
-        return value.alias(name)
-
-    def _is_number(self, name: str) -> bool:
-        return self.table.columns[name] == pl.Float64
+        except _POLARS_FAILURES as error:
+            raise SourceError(f"{file.name} cannot be read: {first_line(error)}; deliver the file again") from None
+        key = tuple(schema.items())
+        if key not in self._plans:
+            self._plans[key] = Plan.resolve(self._table, self._mapping, schema, file.name)
+        return VendorFile(file.name, frame, self._plans[key])
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message; polars adds its query plan below."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _batches(files: Iterable[DeliveredFile]) -> Iterator[list[DeliveredFile]]:
+    """Return the files in lots that fit into memory together; a file that is larger makes one of its own."""
+    batch: list[DeliveredFile] = []
+    total = 0
+    for file in files:
+        size = file.path.stat().st_size
+        if batch and total + size > _READ_TOGETHER:
+            yield batch
+            batch, total = [], 0
+        batch.append(file)
+        total += size
+    if batch:
+        yield batch
 
 
-def _scan(path: Path) -> pl.LazyFrame:
-    if path.suffix == ".parquet":
-        return pl.scan_parquet(path, glob=False)
-    if path.suffix == ".csv":
-        # Guessed types would drop the zero of a code such as 0050, and hide a text between numbers.
-        return pl.scan_csv(path, glob=False, infer_schema=False)
-    raise SourceError(f"{path}: the suffix must be .parquet or .csv; correct the mapping's files")
+def _collect(files: list[VendorFile], frames: list[pl.LazyFrame]) -> list[pl.DataFrame]:
+    """Compute one frame of each file."""
+    try:
+        return pl.collect_all(frames)
+    except _POLARS_FAILURES:
+        # Which file it was, the error does not say.
+        return [_collect_one(file, frame) for file, frame in zip(files, frames, strict=True)]
 
 
-def _check_type(root: str, role: Role, schema: Mapping[str, pl.DataType], where: str) -> None:
-    """Raise a SourceError if a vendor's column is absent or of a type that cannot serve."""
-    if root not in schema:
+def _collect_one(file: VendorFile, frame: pl.LazyFrame) -> pl.DataFrame:
+    try:
+        return frame.collect()
+    except _POLARS_FAILURES as error:
         raise SourceError(
-            f"{where}: there is no column {root}; the columns are {', '.join(schema)}: "
-            "deliver it, or correct the mapping"
-        )
-    found = schema[root]
-    fits = {
-        "code": found.is_integer(),
-        "date": isinstance(found, pl.Date | pl.Datetime),
-        "number": found.is_numeric(),
-    }[role]
-    if not fits and not isinstance(found, pl.String | pl.Categorical | pl.Enum | pl.Null):
-        raise SourceError(f"{where}: the column {root} holds {found} where {_WANTED[role]} belongs; deliver it as such")
+            f"{file.name} cannot be read: {first_line(error)}; deliver the file again, or correct the mapping"
+        ) from None
 
 
-def _text(root: str) -> pl.Expr:
-    """Return a column as text without blanks around it; null if nothing is left."""
-    stripped = pl.col(root).cast(pl.String).str.strip_chars()
-    return pl.when(stripped != "").then(stripped)
+def _scan(file: DeliveredFile, mapping: DatasetMapping, key: str) -> pl.LazyFrame:
+    suffix, compressed = file.suffixes
+    if suffix == ".parquet" and not compressed:
+        return pl.scan_parquet(file.path, glob=False)
+    if suffix in SUFFIXES:
+        return DelimitedText(file, mapping, key).scan()
+    raise SourceError(
+        f"{file.name}: the suffix must be .parquet or .csv, .tsv or .txt, these also with .gz; correct {key}.files"
+    )
 
 
-def _convert(root: str, role: Role, found: pl.DataType) -> pl.Expr:
-    """Return a column converted to serve in its role; null where it cannot be."""
-    column = pl.col(root)
-    if role == "code":
-        return _text(root).alias(root)
-    if role == "date":
-        if isinstance(found, pl.Date):
-            return column
-        if isinstance(found, pl.Datetime):
-            return column.dt.date().alias(root)
-        day = _text(root)
-        whole = pl.when(day.str.len_chars() == len("YYYY-MM")).then(day + "-01").otherwise(day)
-        return whole.str.to_date("%Y-%m-%d", strict=False).alias(root)
-    if found.is_numeric():
-        return column.fill_nan(None) if found.is_float() else column
-    return _text(root).cast(pl.Float64, strict=False).fill_nan(None).alias(root)
-
-
-def _fault(root: str, role: Role, found: pl.DataType) -> pl.Expr:
-    """Return whether a value is there that cannot serve in its role."""
-    if role == "number" and found.is_float():
-        return pl.col(root).is_infinite()
-    if role == "code" or found.is_numeric() or found.is_temporal():
-        return pl.lit(value=False)
-    converted = _convert(root, role, found)
-    unread = converted.is_null() | converted.is_infinite() if role == "number" else converted.is_null()
-    return unread & _text(root).is_not_null()
+def _shown(value: pl.Series) -> str:
+    """Return the only value of a column as messages show it: texts quoted, others as they are."""
+    return repr(value[0]) if isinstance(value[0], str) else str(value[0])
