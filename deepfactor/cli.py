@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace as with_fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -48,7 +48,9 @@ def main(
 @app.command()
 def run(
     month: MonthOption,
-    source: Annotated[Path | None, typer.Option(help="Folder of the delivery, instead of the configuration's.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Folder or s3://bucket/prefix of the delivery, instead of the configuration's.")
+    ] = None,
     config: Annotated[Path, typer.Option(help="Configuration file.")] = DEFAULT_CONFIG,
     replace: Annotated[bool, typer.Option(help="Replace what another run has published for this month.")] = False,
 ) -> None:
@@ -101,12 +103,16 @@ def verify(month: MonthOption) -> None:
 def simulate(
     to: Annotated[Path, typer.Option(help="Folder to land the market in.")] = ROOT / ".local" / "market",
     stocks: Annotated[int, typer.Option(min=50, help="Average number of listed stocks.")] = 300,
+    premia: Annotated[
+        Literal["linear", "interactions", "none"], typer.Option(help="What expected returns follow from.")
+    ] = "interactions",
+    seed: Annotated[int, typer.Option(help="Another seed is another market.")] = SimulationConfig().seed,
 ) -> None:
-    """Land a simulated market, laid out as a vendor delivers files."""
+    """Land a simulated market, laid out as a vendor delivers files, with the truth about it in truth.json."""
     from deepfactor.sources.simulated import land
 
     with _expected_failures():
-        land(to, with_fields(SimulationConfig(), stocks=stocks))
+        land(to, with_fields(SimulationConfig(), stocks=stocks, premia=premia, seed=seed))
         _console().print(f"A market of {stocks} stocks lies in {to}", highlight=False)
 
 
