@@ -1,18 +1,16 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepfactor.config import UniverseConfig
-from deepfactor.descriptors import DESCRIPTORS, describe
-from deepfactor.errors import HistoryError
-from deepfactor.months import Month, Window
+from deepfactor.errors import HistoryError, SchemaError
+from deepfactor.months import Month, Window, last_session
 from deepfactor.panel import build_panel
-from tests.conftest import AS_OF
 from tests.panels import fundamentals, market, prices
 
 WINDOW = Window(Month.parse("2016-02"), training_months=1, lags=(0,), rolling_months=2)
@@ -82,6 +80,31 @@ class TestUniverse:
         panel = _panel(prices(_steady("a", "b")), universe=UniverseConfig(size=1), constituents=members)
         assert panel.filter("in_universe")["security_id"].to_list() == ["b"]
 
+    def test_the_constituents_of_that_month(self) -> None:
+        """Each month has its own; one without a price that month is none, one that is not valued is."""
+        rows = _steady("a", "b", "gone")
+        del rows["2016-02", "gone"]
+        rows["2016-02", "b"] = {"total_return_price": 103.0}
+        members = [("2015-12", "a"), ("2016-01", "gone"), ("2016-02", "b"), ("2016-02", "gone"), ("2016-02", "unknown")]
+        table = pl.DataFrame(
+            {
+                "month": [Month.parse(month).first_day for month, _ in members],
+                "security_id": [who for _, who in members],
+            }
+        )
+        panel = _panel(prices(rows), constituents=table)
+        found = panel.filter("in_universe").select(pl.col("month").dt.strftime("%Y-%m"), "security_id")
+        assert set(found.rows()) == {("2015-12", "a"), ("2016-01", "gone"), ("2016-02", "b")}
+
+    def test_a_delisted_stock_stays_with_its_last_return(self) -> None:
+        rows = _steady("stays", "goes")
+        del rows["2016-02", "goes"]
+        rows["2016-01", "goes"] = {"total_return": -0.9, "market_value": 1e8}
+        panel = _panel(prices(rows))
+        assert _value(panel, "total_return", "2016-01", "goes") == -0.9
+        assert _value(panel, "in_universe", "2016-01", "goes") is True
+        assert panel.filter(security_id="goes").height == 3
+
 
 class TestFigures:
     def test_known_from_the_last_session_on(self) -> None:
@@ -120,31 +143,104 @@ class TestFigures:
         accounts = fundamentals([("a", date(2014, 7, 31), date(2014, 9, 10), {"sales": 1.0})])
         assert _panel(prices(_steady("a")), accounts)["sales"].to_list() == [1.0, 1.0, 1.0, None]
 
+    def test_18_months_end_with_the_month(self) -> None:
+        """What ended on 31 August 2014 is used to the end of February 2016, what ended on the 28th is not."""
+        ends = {"last": date(2014, 8, 31), "earlier": date(2014, 8, 28)}
+        accounts = fundamentals([(name, end, date(2014, 10, 1), {"sales": 1.0}) for name, end in ends.items()])
+        panel = _panel(prices(_steady(*ends)), accounts)
+        assert _value(panel, "sales", "2016-02", "last") == 1.0
+        assert _value(panel, "sales", "2016-02", "earlier") is None
 
-class TestNothingLaterIsSeen:
-    @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(factor=st.floats(0.01, 100), shift=st.integers(1, 12))
-    def test_what_happens_after_the_month_changes_nothing(
-        self, raw_tables: dict[str, pl.DataFrame], factor: float, shift: int
-    ) -> None:
-        window = Window(AS_OF)
-        later = raw_tables["prices"].filter(pl.col("month") == AS_OF.first_day)
-        later = later.with_columns(month=pl.lit((AS_OF + shift).first_day), close=pl.col("close") * factor)
-        news = raw_tables["fundamentals"].with_columns(
-            available_from=pl.lit(date(2016, 3, shift)), sales=pl.col("sales") * factor
+    def test_periods_are_not_mixed(self) -> None:
+        accounts = fundamentals(
+            [
+                ("a", date(2014, 12, 31), date(2015, 2, 10), {"sales": 1.0, "operating_profit": 2.0}),
+                ("a", date(2015, 12, 31), date(2016, 2, 10), {"sales": 3.0}),
+            ]
         )
-        disturbed = {
-            **raw_tables,
-            "prices": pl.concat([raw_tables["prices"], later]),
-            "fundamentals": pl.concat([raw_tables["fundamentals"], news]),
-            "market": pl.concat([raw_tables["market"], market([AS_OF + shift])]),
+        panel = _panel(prices(_steady("a")), accounts)
+        assert panel["sales"].to_list() == [1.0, 1.0, 1.0, 3.0]
+        assert panel["operating_profit"].to_list() == [2.0, 2.0, 2.0, None]
+
+    def test_a_record_without_figures_is_none(self) -> None:
+        accounts = fundamentals(
+            [
+                ("a", date(2014, 12, 31), date(2015, 2, 10), {"sales": 1.0}),
+                ("a", date(2015, 12, 31), date(2016, 1, 10), {}),
+            ]
+        )
+        assert _panel(prices(_steady("a")), accounts)["sales"].to_list() == [1.0] * 4
+
+    def test_known_before_the_first_price(self) -> None:
+        rows = {key: values for key, values in _steady("a", "new").items() if key != ("2015-11", "new")}
+        accounts = fundamentals([("new", date(2015, 3, 31), date(2015, 5, 10), {"sales": 1.0})])
+        panel = _panel(prices(rows), accounts)
+        assert panel.filter(security_id="new")["sales"].to_list() == [1.0] * 3
+
+
+WIDE = Window(Month.parse("2016-02"), training_months=30, lags=(0,), rolling_months=0)
+SECURITIES = ("a", "b", "c")
+
+
+@st.composite
+def spans(draw: st.DrawFn) -> dict[str, tuple[int, ...]]:
+    """Draw in which months of the window each stock has a price; the first has one in all."""
+    count = len(WIDE.history)
+    chosen = {name: draw(st.sets(st.integers(0, count - 1), max_size=count)) for name in SECURITIES[1:]}
+    return {SECURITIES[0]: tuple(range(count))} | {name: tuple(sorted(each)) for name, each in chosen.items()}
+
+
+days = st.integers(0, 1500).map(lambda each: date(2012, 3, 1) + timedelta(days=each))
+month_ends = st.integers(0, 50).map(lambda each: (Month.parse("2012-01") + each).last_day)
+announcements = st.lists(
+    st.tuples(
+        st.sampled_from((*SECURITIES, "unknown")),
+        st.one_of(month_ends, days),
+        st.one_of(days, st.sampled_from([last_session(month) for month in WIDE.history])),
+        st.fixed_dictionaries({}, optional={"sales": st.floats(1, 9), "net_income": st.floats(-9, 9)}),
+    ),
+    max_size=25,
+    unique_by=lambda each: each[:3],
+)
+
+
+def _as_of(records: list[tuple[str, date, date, dict[str, float]]], security: str, month: Month) -> dict[str, float]:
+    """The definition: of what is known at the session, the newest period, and of that the newest announcement."""
+    session = last_session(month)
+    known = [each for each in records if each[0] == security and each[2] <= session and each[3]]
+    if not known:
+        return {}
+    _, end, _, figures = max(known, key=lambda each: each[1:3])
+    expires = Month.containing(end) + 18
+    last = min(expires.first_day + timedelta(days=end.day - 1), expires.last_day)
+    return figures if session <= last else {}
+
+
+class TestOracle:
+    @settings(max_examples=120, deadline=None)
+    @given(spans(), announcements)
+    def test_every_cell_from_its_definition(
+        self, listed: dict[str, tuple[int, ...]], records: list[tuple[str, date, date, dict[str, float]]]
+    ) -> None:
+        rows = {
+            (str(WIDE.history[index]), name): {"total_return_price": 100.0 + index**2, "market_value": 1e9 + index}
+            for name, indices in listed.items()
+            for index in indices
         }
-        described = [
-            describe(build_panel(tables, window, UniverseConfig(), "XTKS"), window)
-            for tables in (raw_tables, disturbed)
-        ]
-        assert described[0].equals(described[1])
-        assert described[0].columns == list(DESCRIPTORS.columns)
+        tables = {"prices": prices(rows), "fundamentals": fundamentals(records), "market": market(list(WIDE.history))}
+        panel = build_panel(tables, WIDE, UniverseConfig(size=2), "XTKS")
+        expected = []
+        for name, indices in listed.items():
+            for index in range(min(indices, default=0), max(indices, default=-1) + 1):
+                month = WIDE.history[index]
+                there, before = index in indices, index - 1 in indices
+                change = (100.0 + index**2) / (100.0 + (index - 1) ** 2) - 1 if there and before else None
+                sales, income = map(_as_of(records, name, month).get, ("sales", "net_income"))
+                members = [each for each in SECURITIES if index in listed[each]][:2]
+                member = there and name in members
+                expected.append((month.first_day, name, there, change, sales, income, member))
+        columns = ("month", "security_id", "listed", "total_return", "sales", "net_income", "in_universe")
+        assert panel.select(columns).rows() == expected
 
 
 class TestValidation:
@@ -155,3 +251,21 @@ class TestValidation:
             match=r"from 2015-11 to 2016-02 .*2 are missing \(2015-11, 2015-12\), there are 2: from 2016-01",
         ):
             _panel(rows)
+
+    def test_two_prices_of_one_month(self) -> None:
+        rows = prices(_steady("a", "b"))
+        with pytest.raises(
+            SchemaError, match=r"the prices given to build_panel: 2 rows of prices share their key .*'b'"
+        ):
+            _panel(pl.concat([rows, rows.filter(security_id="b").tail(1)]))
+
+    def test_a_price_without_a_security(self) -> None:
+        rows = prices(_steady("a"))
+        nobody = rows.tail(1).with_columns(security_id=pl.lit(None, pl.String))
+        with pytest.raises(SchemaError, match="lack the security of some rows: validate them first"):
+            _panel(pl.concat([rows, nobody]))
+
+    def test_figures_announced_twice_on_a_day(self) -> None:
+        twice = [("a", date(2015, 9, 30), date(2015, 11, 10), {"sales": sales}) for sales in (1.0, 2.0)]
+        with pytest.raises(SchemaError, match=r"the fundamentals given to build_panel: 2 rows .* share their key"):
+            _panel(prices(_steady("a")), fundamentals(twice))
