@@ -27,7 +27,7 @@ class Archive:
     """Answers of the service, as Parquet files in a folder: ``<endpoint>/<year>/<day or month>-<sha256>.parquet``.
 
     A day that is over in Tokyo is kept, whole or not at all, and never asked for again: to fetch one again, delete its
-    file. A file whose bytes are not those that were written is fetched again.
+    file. A session without records is not kept. A file whose bytes are not those that were written is fetched again.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Archive:
         parameters = endpoint.parameters(first, last)
         asked = ", ".join(f"{name}={value}" for name, value in parameters.items())
         frame = endpoint.read(self.client.records(endpoint.path, parameters), asked)
-        if last < self.today():
+        if last < self.today() and (endpoint.may_be_empty or not frame.is_empty()):
             self._keep(endpoint, first, frame)
         elif not frame.is_empty():
             # The tables of one month must agree with each other, even if the service learns more meanwhile.

@@ -31,12 +31,15 @@ class Endpoint:
         The service's columns that are used, and their types here.
     by_month
         Whether it is asked for a month at once; others only give one day of all stocks.
+    may_be_empty
+        Whether a period may have no records; of others, nothing is an answer that came too early.
     """
 
     name: str
     path: str
     columns: Mapping[str, type[pl.DataType]]
     by_month: bool = False
+    may_be_empty: bool = False
 
     def parameters(self, first: date, last: date) -> dict[str, str]:
         """Return the query of a period, of one day if not by month."""
@@ -131,6 +134,7 @@ STATEMENTS = Endpoint(
         **dict.fromkeys(("Sales", "OP", "OdP", "NP", "TA", "Eq", "CFO", "ShOutFY", "TrShFY"), _F),
         **dict.fromkeys(("NCSales", "NCOP", "NCOdP", "NCNP", "NCTA", "NCEq"), _F),
     },
+    may_be_empty=True,
 )
 DIVIDENDS = Endpoint(
     "dividends",
@@ -145,6 +149,7 @@ DIVIDENDS = Endpoint(
         "DivRate": _F,
         "ExDate": pl.Date,
     },
+    may_be_empty=True,
 )
 TOPIX = Endpoint("topix", "/indices/bars/daily/topix", {"Date": pl.Date, "C": _F}, by_month=True)
 CALENDAR = Endpoint("calendar", "/markets/calendar", {"Date": pl.Date, "HolDiv": pl.String}, by_month=True)

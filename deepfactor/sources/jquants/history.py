@@ -111,20 +111,22 @@ class History:
         return self.trading_days.of(month)
 
     def _read(self, endpoint: Endpoint, month: Month, days: Sequence[date]) -> pl.DataFrame:
-        """Return a month's records; none, if it only helps and the subscription does not cover all of it."""
+        """Return a month's records; if it only helps, those of the days that the subscription covers."""
         try:
             return self.archive.read(endpoint, [(day, day) for day in days])
-        except OutsidePlan:
+        except OutsidePlan as error:
             if month >= self.first_month:
                 raise
-            LOGGER.info("J-Quants %s: %s is not covered by the subscription, and left out", endpoint.name, month)
-            return endpoint.read([], "")
+            first = error.covered_from
+        covered = [day for day in days if first is not None and day >= first]
+        LOGGER.info("J-Quants %s: of %s, only %d days are covered", endpoint.name, month, len(covered))
+        return self.archive.read(endpoint, [(day, day) for day in covered])
 
     def _on_days(self, endpoint: Endpoint, month: Month, rows: pl.DataFrame, days: Sequence[date]) -> pl.DataFrame:
         """Check that there are rows of every day, and of no other."""
         found = set(rows["Date"].unique())
-        if not found and month < self.first_month:
-            return rows
+        if month < self.first_month:
+            days = [day for day in days if found and day >= min(found)]
         if missing := sorted(set(days) - found):
             raise SourceError(
                 f"J-Quants {endpoint.path}: there is nothing of {missing[0]}, a session of {month}"

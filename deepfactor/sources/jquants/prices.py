@@ -63,23 +63,34 @@ def splits_of(bars: pl.DataFrame) -> pl.DataFrame:
 def _returns(start: pl.DataFrame, end: pl.DataFrame, bars: pl.DataFrame, dividends: pl.DataFrame) -> pl.DataFrame:
     """Return ``Code`` and ``total_return``, daily returns compounded, each dividend reinvested on its ex-date.
 
-    A holder of one share before an ex-date has 1 / factor of them after it, and a dividend on each of the old ones.
+    Without a trade on the ex-date, the next close is the first that lacks the dividend, and takes it.
     """
     spans = end.join(start.select("Code", before="day", close_before="close"), on="Code")
     within = (pl.col("ExDate") > pl.col("before")) & (pl.col("ExDate") <= pl.col("day"))
     splits = splits_of(bars)
     factor = spans.join(splits, on="Code").filter(within).group_by("Code").agg(factor=pl.col("AdjFactor").product())
-    closes = bars.filter(pl.col("C") > 0).select("Code", "Date", ex_close="C").sort("Date")
-    reinvested = (
+    closes = bars.filter(pl.col("C") > 0).select("Code", "Date", taken_at="C", taken_on="Date").sort("Date")
+    taken = (
         spans.join(dividends, on="Code")
         .filter(within)
-        .join(splits, on=["Code", "ExDate"], how="left")
         .sort("ExDate")
-        # Without a trade on the ex-date, the next one is the first that lacks the dividend.
         .join_asof(closes, left_on="ExDate", right_on="Date", by="Code", strategy="forward", check_sortedness=False)
-        .with_columns(yielded=pl.col("amount") * pl.col("AdjFactor").fill_null(1.0) / pl.col("ex_close"))
-        .group_by("Code")
-        .agg(reinvested=(1 + pl.col("yielded")).product())
+    )
+    # Before the ex-date one share, after it 1 / factor of them: the dividend is one on each of the old ones.
+    since = splits.select("Code", "AdjFactor", split="ExDate")
+    shrunk = (
+        taken.join(since, on="Code")
+        .filter(pl.col("split").is_between("ExDate", "taken_on"))
+        .group_by("Code", "ExDate")
+        .agg(shrunk=pl.col("AdjFactor").product())
+    )
+    reinvested = (
+        taken.join(shrunk, on=["Code", "ExDate"], how="left")
+        .group_by("Code", "taken_on", "taken_at")
+        .agg(paid=(pl.col("amount") * pl.col("shrunk").fill_null(1.0)).sum())
+        .sort("taken_on")
+        .group_by("Code", maintain_order=True)
+        .agg(reinvested=(1 + pl.col("paid") / pl.col("taken_at")).product())
     )
     growth = pl.col("close") / (pl.col("close_before") * pl.col("factor").fill_null(1.0))
     return (

@@ -152,7 +152,7 @@ class JQuantsSource:
                     splits.filter(_within("ExDate", month, COUNT_MONTHS)),
                     prices,
                 )
-                tables.append(prices.join(shares, on="Code", how="left"))
+                tables.append(prices.drop("shares_outstanding").join(shares, on="Code", how="left"))
             before = bars
         return pl.concat(tables).select(*PRICES.columns).sort(PRICES.key)
 

@@ -12,6 +12,8 @@ from typing import Any
 import exchange_calendars
 from jquantsapi import constants
 
+from deepfactor.months import Month
+
 FIRST_DAY, LAST_DAY = date(2008, 5, 7), date(2020, 3, 31)
 
 PRIME, SECOND = "0101", "0102"
@@ -57,6 +59,8 @@ class Market:
     topix: dict[date, float] = field(default_factory=dict)
     calendar: dict[date, str] = field(default_factory=dict)
     quarters: dict[str, list[Quarter]] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
+    rows: dict[tuple[str, Month], list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def sessions(self) -> list[date]:
@@ -106,10 +110,11 @@ def _add_bars(market: Market, code: str, chance: random.Random) -> None:
         close = None if silent else round(price, 1)
         volume = None if silent else float(chance.randrange(100, 100_000, 100))
         row = dict.fromkeys(constants.EQ_BARS_DAILY_COLUMNS_V2[:16])
-        row |= {name: close for name in ("O", "H", "L", "C", "AdjO", "AdjH", "AdjL", "AdjC")}
+        row |= dict.fromkeys(("O", "H", "L", "C", "AdjO", "AdjH", "AdjL", "AdjC"), close)
         row |= {"Date": day.isoformat(), "Code": code, "UL": "0", "LL": "0", "Vo": volume}
         row |= {"Va": None if silent else close * volume, "AdjFactor": factor if day == split_day else 1.0}
         market.bars[day].append(row)
+        market.rows[code, Month.containing(day)].append(row)
         listing: dict[str, Any] = dict.fromkeys(constants.EQ_MASTER_COLUMNS_V2, "")
         listing |= {"Date": day.isoformat(), "Code": code, "CoName": f"会社{code}"}
         listing["Mkt"] = SECOND if code == SECOND_SECTION else PRIME
@@ -140,7 +145,8 @@ def _quarter_ends(code: str) -> Iterator[tuple[date, date, date, date, str]]:
 
 def _add_statements(market: Market, code: str, chance: random.Random) -> None:
     size = chance.uniform(1e9, 1e11)
-    shares = round(size / 1000)
+    # Whole numbers, too, with treasury shares and after every split.
+    shares = market.shares[code] = 200.0 * round(size / 200_000)
     quarters = []
     for start, end, year_start, year_end, kind in _quarter_ends(code):
         flows = {
@@ -258,9 +264,7 @@ def _add_dividends(market: Market) -> None:
     """Publish forecasts, a revision, a deletion, what is not decided, and decisions after the fact."""
     notices = [
         _notice(date(2014, 8, 1), PAYER, 1, DivRate=18.0, ExDate="2014-09-26"),
-        _notice(
-            date(2014, 9, 1), PAYER, 2, DivRate=20.0, ExDate="2014-09-26", StatCode="2", CARefNo="20140801B1"
-        ),
+        _notice(date(2014, 9, 1), PAYER, 2, DivRate=20.0, ExDate="2014-09-26", StatCode="2", CARefNo="20140801B1"),
         # Decided after the month of the ex-date, at another amount.
         _notice(date(2014, 11, 5), PAYER, 3, DivRate=22.0, ExDate="2014-09-26", FRCode="1"),
         _notice(date(2015, 2, 2), PAYER, 4, DivRate="25", ExDate="2015-03-27"),

@@ -46,7 +46,7 @@ class Service:
         self.without: set[str] = set()
         self.rename: dict[tuple[str, str], str] = {}
         self.covered_from = FIRST_DAY
-        self.spoil: Callable[[str, list[dict[str, Any]]], list[dict[str, Any]]] = lambda path, rows: rows
+        self.spoil: Callable[[str, list[dict[str, Any]]], list[dict[str, Any]]] = lambda _path, rows: rows
         service = self
 
         class Handler(_Handler):
