@@ -1,68 +1,219 @@
-"""Price levels: which prices of a stock stand apart from its others by a jump that no return explains.
+"""Price levels: which prices of a stock lie on another scale than its others.
 
-A vendor's wrong price is seldom alone: a scale is wrong for months, then corrected. So not the jump is judged, but the
-level between jumps, against the level at which most of the stock's prices lie.
+A vendor's wrong price is seldom alone: a scale is wrong for months, then corrected. So not the jump is set aside but
+the prices between two jumps, and only where the jumps are faults: real ones do not separate levels.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-# A change within a month by more than this factor may be a change of level; the suites decide from which size on.
-JUMP = 4.0
+from deepfactor.validation.contradictions import contradictions
+from deepfactor.validation.jumps import LONGEST_PAUSE, find_jumps
+from deepfactor.validation.neighbours import begins, change, positive_log
+from deepfactor.validation.staleness import staleness
+from deepfactor.validation.valuations import valuation_facts, with_ratios
+
 # Two levels closer than this factor are the same one: a price that jumps and comes back seldom comes back exactly.
 _SAME = math.log(2.0)
-# A price after a longer pause is a new beginning, for instance a listing after a restructuring.
-_LONGEST_PAUSE = 12
-# A level this short between two like levels is a spike, not a stock that rose and fell.
+_SAME_SHARE = 0.3
+# A jump back by less than this may be a real move.
+_COMES_BACK = math.log(2.5)
+# Without anything that speaks against it, only so large a jump that comes back within so many months is a fault.
+_SPIKE = math.log(4.0)
 _LONGEST_SPIKE = 3
-# One month's book-to-price may be odd for a stock that is right; a year's median is not.
-_FEWEST_RATIOS = 12
-_PLAUSIBLE_BOOK_TO_PRICE = (0.01, 12.0)
+# Real falls of this size exist, but none that make up for a fault of the same size.
+_CERTAIN = math.log(20.0)
+# Vendors adjust older prices to the newest, so a level that has lasted is right, and older ones are not.
+_LASTING = 7
+# A quote that nobody has dealt at for half a year is none; levels are compared without it.
+_STALE = 6
+
+_FACTS = ("rise_from_level", "fall_from_level", "spike", "unexplained_split")
+_VALUATIONS = ("level_book_to_price", "scale_by_accounts")
+_STALENESS = ("untraded_months", "unchanged_months")
+_CONTRADICTIONS = ("contradiction", "odd_trades")
+_RUNS = {
+    "series": pl.UInt32,
+    "run": pl.Int64,
+    "first": pl.Int64,
+    "length": pl.Int64,
+    "level": pl.Float64,
+    "shares_changed": pl.Boolean,
+}
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A change of a stock's price that may separate levels.
+
+    Attributes
+    ----------
+    place
+        Of the first price after it, among the stock's prices.
+    size
+        Difference of logarithms.
+    fault
+        Whether something speaks for a fault of the data.
+    shares_changed
+        Whether the number of shares changed with it.
+    """
+
+    place: int
+    size: float
+    fault: bool = False
+    shares_changed: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """Prices of a stock between two faults.
+
+    Attributes
+    ----------
+    first, length
+        Place of the first price, and their number.
+    level
+        Sum of the faults before it, in logarithms.
+    shares_changed
+        Whether the number of shares changed when it began.
+    accounts
+        Whether the accounts agree with it; null if they say nothing.
+    """
+
+    first: int
+    length: int
+    level: float
+    shares_changed: bool = False
+    accounts: bool | None = None
 
 
 def price_levels(prices: pl.DataFrame, fundamentals: pl.DataFrame) -> pl.DataFrame:
-    """Return facts about the level of every price.
+    """Return facts about every price that can only be seen beside others.
 
     Parameters
     ----------
     prices, fundamentals
-        Raw tables.
+        Raw tables. The newest month of ``prices`` is taken for the as-of month.
 
     Returns
     -------
     DataFrame
         One row for each of ``prices``, in the same order:
 
-        - ``rise_from_level``: factor by which the price lies off the stock's usual level, where a rise separates
-          them (1: it does not). Nothing real rises twentyfold in a month.
-        - ``fall_from_level``: the same where only a fall separates them, as for a stock that failed.
-        - ``spike``: factor by which the price stands off the like levels before and after it, at most three months
-          apart.
+        - ``rise_from_level``: factor by which the price lies off the stock's right level, where a rise separates
+          them (1: it does not).
+        - ``fall_from_level``: the same where a fall separates them.
+        - ``spike``: the same for at most three months, by a factor that could be real if it did not come back.
+        - ``unexplained_split``: at the last price before a jump by less than four that only a change of the number
+          of shares explains, the factor; else 1.
         - ``change``: factor by which it stands above, or below, the price before; null for the first.
-        - ``level_book_to_price``: median net assets / market value over the level, null if seldom known.
+        - What :func:`staleness`, :func:`valuation_facts` and :func:`contradictions` return.
     """
     ordered = prices.with_row_index("row").with_columns(_ordinal()).sort("security_id", "ordinal", "row")
-    levelled = _with_level(_with_book_to_price(ordered, fundamentals))
-    apart = (pl.col("level") - pl.col("usual")).abs()
-    rising = pl.when(pl.col("level") > pl.col("usual")).then("usual_before").otherwise("usual_after")
-    spike = pl.min_horizontal(pl.col("from_before").abs(), pl.col("from_after").abs())
-    is_spike = (
-        (pl.col("from_before").sign() == pl.col("from_after").sign())
-        & ((pl.col("from_before") - pl.col("from_after")).abs() < _SAME)
-        & (pl.col("level_length") <= _LONGEST_SPIKE)
+    ordered = with_ratios(ordered.hstack(staleness(ordered)), fundamentals).with_columns(level=_log_price())
+    judged = _in_series(ordered.filter(pl.col("untraded_months") < _STALE)).with_columns(
+        place=pl.int_range(pl.len()).over("series"), change=change(pl.col("level"), "series").abs().exp()
     )
+    runs = _all_runs(find_jumps(judged), dict(judged.group_by("series").len().rows()))
+    judged = _numbered(judged, runs)
+    judged = judged.hstack(valuation_facts(judged))
+    facts = _with_facts(judged, _with_accounts(runs, judged))
     return (
-        levelled.with_columns(
-            rise_from_level=pl.when(rising).then(apart.exp()).otherwise(1.0).fill_null(1.0),
-            fall_from_level=pl.when(~rising).then(apart.exp()).otherwise(1.0).fill_null(1.0),
-            spike=pl.when(is_spike).then(spike.exp()).otherwise(1.0).fill_null(1.0),
-        )
+        ordered.hstack(contradictions(ordered))
+        .join(facts.select("row", "change", *_FACTS, *_VALUATIONS), on="row", how="left", maintain_order="left")
+        .with_columns(pl.col(*_FACTS, "scale_by_accounts").fill_null(1.0))
         .sort("row")
-        .select("rise_from_level", "fall_from_level", "spike", "change", "level_book_to_price")
+        .select(*_FACTS, "change", *_VALUATIONS, *_STALENESS, *_CONTRADICTIONS)
     )
+
+
+def separate(jumps: Sequence[Jump], length: int) -> list[Run]:
+    """Return the runs of a stock's prices between faults.
+
+    A fault opens a level of its own. A later jump that makes up for it closes it again: if it is a fault too, if it
+    is too large to be real, or if it comes within three months.
+
+    Parameters
+    ----------
+    jumps
+        In order.
+    length
+        Number of the stock's prices.
+    """
+    starts = [Run(first=0, length=0, level=0.0)]
+    opened: list[tuple[Jump, float]] = []
+    for n, jump in enumerate(jumps):
+        level = starts[-1].level
+        closed = next((m for m in reversed(range(len(opened))) if _closes(opened[m][0], jump)), None)
+        if closed is not None:
+            level = opened[closed][1]
+            del opened[closed:]
+        elif jump.fault or any(_is_spike(jump, later) for later in jumps[n + 1 : n + 2]):
+            opened.append((jump, level))
+            level += jump.size
+        else:
+            continue
+        starts.append(Run(jump.place, 0, level, jump.shares_changed))
+    ends = [run.first for run in starts[1:]] + [length]
+    return [replace(run, length=end - run.first) for run, end in zip(starts, ends, strict=True)]
+
+
+def _cancel(one: Jump, other: Jump) -> bool:
+    return abs(one.size + other.size) < max(_SAME, _SAME_SHARE * abs(one.size))
+
+
+def _closes(opening: Jump, jump: Jump) -> bool:
+    certain = jump.fault or abs(opening.size) > _CERTAIN or jump.place - opening.place <= _LONGEST_SPIKE
+    return certain and abs(jump.size) > _COMES_BACK and _cancel(opening, jump)
+
+
+def _is_spike(jump: Jump, later: Jump) -> bool:
+    soon = later.place - jump.place <= _LONGEST_SPIKE
+    return soon and min(abs(jump.size), abs(later.size)) > _SPIKE and _cancel(jump, later)
+
+
+def right_level(runs: Sequence[Run]) -> float:
+    """Return the level at which a stock's prices are right.
+
+    It is the newest, if it has lasted or came with another number of shares; else the one with most prices. Levels
+    that the accounts contradict are left out if there is one with which they agree.
+    """
+    agreed = [run for run in runs if run.accounts is not False] if any(run.accounts for run in runs) else list(runs)
+    newest = runs[-1]
+    if newest in agreed and (newest.length >= _LASTING or newest.shares_changed):
+        return newest.level
+    return max((_prices_at(run.level, agreed), -n, run.level) for n, run in enumerate(agreed))[2]
+
+
+def _prices_at(level: float, runs: Iterable[Run]) -> int:
+    return sum(run.length for run in runs if abs(run.level - level) < _SAME)
+
+
+def level_facts(runs: Sequence[Run]) -> list[dict[str, float]]:
+    """Return for each run the facts of :func:`price_levels`; ``unexplained_split`` is that of its last price."""
+    right = right_level(runs)
+    at_right = [abs(run.level - right) < _SAME for run in runs]
+    facts = []
+    for n, run in enumerate(runs):
+        fact = dict.fromkeys(_FACTS, 1.0)
+        off = abs(run.level - right)
+        before, after = any(at_right[:n]), any(at_right[n + 1 :])
+        if not at_right[n] and not before and off < _SPIKE:
+            if not any(abs(later.level - run.level) < _SAME for later in runs[n + 1 :]):
+                fact["unexplained_split"] = math.exp(off)
+        elif not at_right[n]:
+            rises = before if run.level > right else after
+            name = "rise_from_level" if rises else "fall_from_level"
+            if before and after and run.length <= _LONGEST_SPIKE and off <= _CERTAIN:
+                name = "spike"
+            fact[name] = math.exp(off)
+        facts.append(fact)
+    return facts
 
 
 def _ordinal() -> pl.Expr:
@@ -70,94 +221,60 @@ def _ordinal() -> pl.Expr:
     return (month.dt.year().cast(pl.Int32) * 12 + month.dt.month()).alias("ordinal")
 
 
-def _with_book_to_price(prices: pl.DataFrame, fundamentals: pl.DataFrame) -> pl.DataFrame:
-    """Add ``book_to_price`` from the newest accounts of the last 18 months."""
-    books = (
-        fundamentals.select("security_id", "available_from", "period_end", book="net_assets")
-        .drop_nulls()
-        .sort("available_from", "period_end")
-    )
-    value = pl.coalesce("market_value", pl.col("close") * pl.col("shares_outstanding"))
-    return (
-        prices.with_columns(known=pl.col("month").dt.month_end(), value=value)
-        .sort("known", maintain_order=True)
-        .join_asof(
-            books,
-            left_on="known",
-            right_on="available_from",
-            by="security_id",
-            tolerance="549d",
-            check_sortedness=False,
-        )
-        .sort("security_id", "ordinal", "row")
-        .with_columns(book_to_price=pl.when(pl.col("value") > 0).then(pl.col("book") / pl.col("value")))
-    )
-
-
-def _with_level(ordered: pl.DataFrame) -> pl.DataFrame:
-    """Add the level of each price: the sum of the logarithms of all jumps so far; and how it compares.
-
-    Prices that are not positive have no level; the one after is compared with the one before.
-    """
-    price = pl.col("total_return_price")
+def _log_price() -> pl.Expr:
+    """Return the logarithm of the total-return price, or of a price made of returns where there are only those."""
     given = pl.when(pl.col("total_return") > -1).then(pl.col("total_return").log1p())
-    valid = ordered.filter((price > 0) | (price.is_null() & given.is_not_null()))
-    stock = "security_id"
-    change = pl.coalesce(price.log().diff().over(stock), given)
-    paused = pl.col("ordinal").diff().over(stock) > _LONGEST_PAUSE
-    jump = pl.when((change.abs() > math.log(JUMP)) & ~paused).then(change).otherwise(0.0).fill_null(0.0)
-    levels = (
-        valid.with_columns(jump=jump, change=change.abs().exp())
-        .with_columns(level=pl.col("jump").cum_sum().over(stock), run=(pl.col("jump") != 0).cum_sum().over(stock))
-        .with_columns(
-            level_length=pl.len().over(stock, "run"),
-            from_before=pl.col("jump").first().over(stock, "run"),
-            level_book_to_price=_median_ratio().over(stock, "run"),
-        )
-        .with_columns(from_after=_next_jump())
-        .with_columns(usual=_usual().over(stock))
-        .with_columns(_usual_beside(stock))
-    )
-    facts = levels.select(
-        "row",
-        "change",
-        "level",
-        "usual",
-        "level_length",
-        "from_before",
-        "from_after",
-        "level_book_to_price",
-        "usual_before",
-        "usual_after",
-    )
-    return ordered.select("row").join(facts, on="row", how="left")
+    has_price = pl.col("total_return_price").is_not_null().any().over("security_id")
+    price = positive_log(pl.col("total_return_price"))
+    return pl.when(has_price).then(price).otherwise(given.cum_sum().over("security_id"))
 
 
-def _median_ratio() -> pl.Expr:
-    ratio = pl.col("book_to_price")
-    return pl.when(ratio.count() >= _FEWEST_RATIOS).then(ratio.median())
+def _in_series(prices: pl.DataFrame) -> pl.DataFrame:
+    """Add ``series``, within which prices can be compared, and leave out prices that are none.
+
+    What is listed after a long pause is another security. Faulty prices are no pause: the scale may have gone wrong
+    with them, so the prices before and after belong to one series.
+    """
+    paused = (change(pl.col("ordinal")) > LONGEST_PAUSE).fill_null(value=False)
+    return prices.with_columns(series=(begins() | paused).cum_sum()).filter(pl.col("level").is_not_null())
 
 
-def _next_jump() -> pl.Expr:
-    """Return how far the price lies off the level after its own, seen from there; null if there is none."""
-    stock = "security_id"
-    starts = pl.when(pl.col("jump") != 0).then(-pl.col("jump"))
-    return starts.shift(-1).over(stock).fill_null(strategy="backward").over(stock)
+def _all_runs(jumps: pl.DataFrame, lengths: Mapping[int, int]) -> pl.DataFrame:
+    """Return the runs of the series that have more than one, numbered by ``run``."""
+    spikes = (pl.col("jump").abs() > _SPIKE).sum() > 1
+    suspects = jumps.filter((pl.col("fault").any() | spikes).over("series"))
+    rows = []
+    for (series,), found in suspects.group_by("series", maintain_order=True):
+        records = found.select("place", "jump", "fault", "shares_changed").rows()
+        runs = separate([Jump(*record) for record in records], lengths[series])
+        if len(runs) > 1:
+            rows += [(series, n, run.first, run.length, run.level, run.shares_changed) for n, run in enumerate(runs)]
+    return pl.DataFrame(rows, schema=_RUNS, orient="row")
 
 
-def _usual() -> pl.Expr:
-    """Return the level of most prices, leaving out those that the accounts contradict."""
-    contradicted = ~pl.col("level_book_to_price").is_between(*_PLAUSIBLE_BOOK_TO_PRICE)
-    level = pl.col("level")
-    agreed = level.filter(~contradicted.fill_null(value=False))
-    return pl.coalesce(agreed.median(), level.median())
+def _numbered(judged: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
+    """Add ``run`` to each price, 0 for series with only one."""
+    starts = runs.select("series", "run", place="first")
+    joined = judged.join(starts, on=["series", "place"], how="left", maintain_order="left")
+    first = pl.when(pl.col("place") == 0).then(0)
+    return joined.with_columns(run=pl.coalesce("run", first).forward_fill())
 
 
-def _usual_beside(stock: str) -> list[pl.Expr]:
-    """Return whether the stock has prices at its usual level before, and after, each price."""
-    usual = (pl.col("level") - pl.col("usual")).abs() < _SAME
-    at = pl.when(usual).then(pl.col("ordinal"))
-    return [
-        (pl.col("ordinal") > at.min().over(stock)).alias("usual_before"),
-        (pl.col("ordinal") < at.max().over(stock)).alias("usual_after"),
-    ]
+def _with_accounts(runs: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
+    contradicted = (pl.col("scale_by_accounts") > 1).all()
+    known = pl.col("level_book_to_price").is_not_null().any()
+    accounts = judged.group_by("series", "run").agg(accounts=pl.when(known).then(~contradicted))
+    return runs.join(accounts, on=["series", "run"], how="left", maintain_order="left")
+
+
+def _with_facts(judged: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
+    rows = []
+    for (series,), found in runs.group_by("series", maintain_order=True):
+        records = found.select("first", "length", "level", "shares_changed", "accounts").rows()
+        facts = level_facts([Run(*record) for record in records])
+        rows += [(series, n, *fact.values()) for n, fact in enumerate(facts)]
+    schema = {"series": pl.UInt32, "run": pl.Int64, **dict.fromkeys(_FACTS, pl.Float64)}
+    last = pl.col("run") != pl.col("run").shift(-1, fill_value=-1)
+    return judged.join(
+        pl.DataFrame(rows, schema=schema, orient="row"), on=["series", "run"], how="left", maintain_order="left"
+    ).with_columns(unexplained_split=pl.when(last).then("unexplained_split").otherwise(1.0))
