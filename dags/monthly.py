@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, Connection, CronDataIntervalTimetable, Param, dag, task
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CONNECTION = "deepfactor_store"
+KEY_CONNECTION = "jquants_default"
 SIGNALS = Asset("deepfactor_signals")
 
 # Where the data end, the schedule must end too; runs that are asked for by name are not bound by it.
@@ -68,7 +69,8 @@ month that was complete at that date, which is its data interval too. A run trig
 
 **Needs** the connection `deepfactor_store` (type aws; extra: `store`, such as `s3://bucket/prefix`, and `endpoint_url`
 where it is not AWS; login and password, or the usual AWS variables) and the pool `training`, whose slots say how many
-models may train at once.
+models may train at once. A configuration of J-Quants needs the service's key, too: in the password of the connection
+`jquants_default`, or in the environment variable JQUANTS_API_KEY.
 """
 
 
@@ -106,6 +108,16 @@ def read_config(name: str) -> Config:
     from deepfactor.config import load_config
 
     return load_config(CHECKOUT / name)
+
+
+def service_key(config: Config) -> str | None:
+    """Return the data service's key, where the configuration asks one and the connection has it."""
+    if config.source.kind != "jquants":
+        return None
+    try:
+        return str(Connection.get(KEY_CONNECTION).password or "") or None
+    except AirflowNotFoundException:
+        return None  # then in the environment
 
 
 @contextmanager
@@ -167,7 +179,8 @@ def deepfactor_monthly() -> None:
 
         with final_where_waiting_cannot_help():
             month = month_of(context["params"], context.get("data_interval_start"))
-            return pipeline.ingest(month, open_store(), read_config(context["params"]["config"])).as_dict()
+            config = read_config(context["params"]["config"])
+            return pipeline.ingest(month, open_store(), config, service_key(config)).as_dict()
 
     @task
     def models(**context: Any) -> list[str]:

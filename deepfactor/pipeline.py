@@ -35,8 +35,15 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 
 
-def ingest(month: Month, store: Store, config: Config) -> Run:
+def ingest(month: Month, store: Store, config: Config, api_key: str | None = None) -> Run:
     """Fetch the raw tables of the month and of the history it needs, and store them by content.
+
+    Parameters
+    ----------
+    month, store, config
+        As in every step.
+    api_key
+        Key of a data service; None: that of the service's environment variable.
 
     Raises
     ------
@@ -49,7 +56,7 @@ def ingest(month: Month, store: Store, config: Config) -> Run:
 
     started = perf_counter()
     window = Window(month)
-    source = open_source(config.source)
+    source = open_source(config.source, api_key)
     datasets = source.datasets()
     if missing := [name for name in REQUIRED if name not in datasets]:
         raise HistoryError(f"the source delivers {datasets}, but {missing} are needed too; map them")
