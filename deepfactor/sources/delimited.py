@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -29,7 +30,7 @@ SUFFIXES = (".csv", ".tsv", ".txt")
 # Before the number of a column whose name alone does not tell it from the others; no mapping can name it.
 NUMBERED = "\x00"
 _UTF_8 = frozenset({"utf-8", "utf-8-sig", "ascii"})
-# Of a value that cannot be decoded, bytes.
+# Of a value that cannot be decoded, in bytes.
 _SHOWN = 40
 
 
@@ -159,8 +160,7 @@ class DelimitedText:
         before = body[:start].decode(encoding, errors="replace") + "?"
         reader = csv.reader(before.splitlines(keepends=True), delimiter=self.mapping.separator)
         rows = [row for row in reader if row]
-        after = body[start : start + _SHOWN].decode("latin-1").replace("\r", "\n")
-        value = rows[-1][-1][:-1] + after.split(self.mapping.separator)[0].split("\n")[0]
+        value = re.split(rb"[\r\n%s]" % re.escape(self.mapping.separator).encode(), body[start : start + _SHOWN])[0]
         if len(rows) == 1:
             where = "the header"
         else:

@@ -56,8 +56,6 @@ def _check_expressions(where: str, mapping: DatasetMapping) -> None:
             raise ConfigurationError(
                 f"{where}.columns.{name}: {text!r} is not an SQL expression: {first_line(error)}"
             ) from None
-        if expression.meta.has_multiple_outputs():
-            raise ConfigurationError(f"{where}.columns.{name}: {text!r} is more than one column; name the one")
         used.update(expression.meta.root_names())
     idle = [name for name in mapping.types if name not in used]
     if idle:
@@ -68,8 +66,9 @@ def _check_expressions(where: str, mapping: DatasetMapping) -> None:
 
 def _check_notation(where: str, mapping: DatasetMapping) -> None:
     try:
-        b"".decode(mapping.encoding)
-    except (LookupError, UnicodeError):
+        # Of no bytes Python would not look at the encoding.
+        b"text".decode(mapping.encoding, errors="replace")
+    except LookupError:
         raise ConfigurationError(
             f"{where}.encoding: Python knows no encoding {mapping.encoding!r}; name one such as utf-8, cp932 or latin-1"
         ) from None

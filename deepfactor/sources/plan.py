@@ -175,8 +175,8 @@ def _result(text: str, role: Role, notation: Notation, sample: pl.DataFrame, whe
         result = sample.select(expression)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise SourceError(
-            f"{where} cannot be computed: {first_line(error)}; the columns it may use are {columns}: correct the "
-            "expression, or say under types what a column is"
+            f"{where} cannot be computed: {first_line(error)}; the columns are read as {columns}: correct the "
+            "expression, or say in types beside columns what a column is"
         ) from None
     if expression.meta.root_names() and result.height:
         raise SourceError(f"{where} does not go row by row: write an expression that gives each row its own value")

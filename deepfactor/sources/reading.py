@@ -185,4 +185,5 @@ def _scan(file: DeliveredFile, mapping: DatasetMapping, key: str) -> pl.LazyFram
 
 def _shown(value: pl.Series) -> str:
     """Return the only value of a column as messages show it: texts quoted, others as they are."""
-    return repr(value[0]) if isinstance(value[0], str) else str(value[0])
+    # Python's dates end with the year 9999.
+    return repr(value[0]) if value.dtype == pl.String else str(value.cast(pl.String)[0])
