@@ -43,6 +43,7 @@ def _call(*arguments: str) -> Result:
 
 @pytest.mark.usefixtures("environment")
 class TestMonth:
+    @pytest.mark.usefixtures("raw_tables")  # lands the market that is named below
     def test_run_verify_show(self, config_file: Path, market_folder: Path) -> None:
         run = _call("run", "--month", "2016-02", "--source", str(market_folder), "--config", str(config_file))
         assert run.exit_code == 0, run.stderr
@@ -52,6 +53,19 @@ class TestMonth:
         assert verified.exit_code == 0
         assert "are whole" in verified.stdout
         assert "Highest predictions" in _call("show", "--month", "2016-02").stdout
+
+    @pytest.mark.parametrize(
+        ("source", "expected"),
+        [
+            ("s3://deepfactor/nothing/here", "no file matches prices/*.parquet in s3://deepfactor/nothing/here"),
+            ("s3://no-such-bucket/here", "the bucket does not exist"),
+            ("no/such/folder", "no/such/folder does not exist: pass --source with the delivery's"),
+        ],
+    )
+    def test_a_delivery_that_is_not_there_is_not_simulated(self, source: str, expected: str) -> None:
+        result = _call("run", "--month", "2016-02", "--source", source)
+        assert result.exit_code == 1
+        assert expected in " ".join(result.stderr.split())
 
     @pytest.mark.parametrize("command", ["verify", "show"])
     def test_a_month_that_is_not_published(self, command: str) -> None:

@@ -23,11 +23,54 @@ def test_the_digest_says_what_is_computed_not_where_the_data_lies(tmp_path: Path
     assert replace(config, expectations={}).digest() != config.digest()
 
 
+OPTIONS: list[dict[str, object]] = [
+    {"encoding": "cp932"},
+    {"separator": ";"},
+    {"date_format": "%Y/%m/%d"},
+    {"decimal": ","},
+    {"thousands": ","},
+    {"missing": ["-"]},
+    {"types": {"close": "number"}},
+    {"code": {"pattern": "^([0-9A-Z]{4})0?$"}},
+    {"code": {"zero_pad": 4}},
+    {"available_after": {"months": 3}},
+    {"available_after": {"days": 45}},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_every_option_of_a_mapping_changes_the_digest(tmp_path: Path, options: dict[str, object]) -> None:
+    source = yaml.safe_load(DEFAULT_CONFIG.read_text())["source"]
+    plain = load_config(_written(tmp_path, source=source)).digest()
+    source["datasets"]["fundamentals"] |= options
+    changed = load_config(_written(tmp_path, source=source))
+    assert changed.digest() != plain
+    assert load_config(_written(tmp_path, source=source), tmp_path).digest() == changed.digest()
+
+
+def test_a_folder_lies_in_the_project_and_a_prefix_stays(tmp_path: Path) -> None:
+    source = yaml.safe_load(DEFAULT_CONFIG.read_text())["source"]
+    assert load_config(_written(tmp_path, source=source)).source.folder == str(INCLUDE.parent / ".local" / "market")
+    source |= {"folder": "s3://bucket/prefix", "simulate": None}
+    assert load_config(_written(tmp_path, source=source)).source.folder == "s3://bucket/prefix"
+
+
+def test_a_delivery_that_is_named_is_read_and_not_simulated(tmp_path: Path) -> None:
+    assert load_config().source.simulate is not None
+    for folder in (tmp_path, str(tmp_path), "s3://bucket/prefix/"):
+        source = load_config(source=folder).source
+        assert (source.folder, source.simulate) == (str(folder), None)
+
+
 def _written(folder: Path, **changes: object) -> Path:
     content = yaml.safe_load(DEFAULT_CONFIG.read_text()) | {"expectations": {}} | changes
     path = folder / "changed.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
+
+
+def _mapped(**options: object) -> dict[str, object]:
+    return {"source": {"datasets": {"market": {"files": "a.csv", "columns": {"month": "month"}, **options}}}}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +80,17 @@ def _written(folder: Path, **changes: object) -> Path:
         ({"training": {"epochs": "many"}}, r"training\.epochs"),
         ({"gates": {"ledger_tolerance": 1e-9}}, r"gates\.minimum_coverage"),
         ({"signal_model": "svm"}, "'svm' is not among models"),
+        (_mapped(encodin="cp932"), r"source\.datasets\.market\.encodin"),
+        (_mapped(separator="||"), r"source\.datasets\.market\.separator"),
+        (_mapped(separator='"'), r"source\.datasets\.market\.separator"),
+        (_mapped(decimal=";"), r"source\.datasets\.market\.decimal"),
+        (_mapped(missing=[-999]), r"source\.datasets\.market\.missing\.0: Input should be a valid string"),
+        (_mapped(types={"unit": "string"}), r"source\.datasets\.market\.types\.unit"),
+        (_mapped(code={"zero_pad": -1}), r"source\.datasets\.market\.code\.zero_pad"),
+        (_mapped(available_after={"months": 3, "days": 1}), r"market\.available_after: .*say months or days"),
+        (_mapped(available_after={}), r"market\.available_after: .*say months or days"),
+        (_mapped(available_after={"days": -1}), r"market\.available_after\.days"),
+        ({"source": {"datasets": {}, "folder": "s3://b/p", "simulate": {}}}, r"source\.simulate .*not in s3://b/p"),
     ],
 )
 def test_a_mistake_names_file_and_key(tmp_path: Path, changes: dict[str, object], message: str) -> None:
@@ -54,3 +108,11 @@ def test_not_yaml(tmp_path: Path) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="name an existing YAML file"):
         load_config(tmp_path / "absent.yaml")
+
+
+def test_a_delivery_for_a_source_that_reads_none(tmp_path: Path) -> None:
+    path = _written(tmp_path, source={"kind": "jquants"})
+    with pytest.raises(
+        ConfigurationError, match=r"changed\.yaml: source\.kind is jquants, so there is nothing to read in"
+    ):
+        load_config(path, tmp_path)
