@@ -20,16 +20,22 @@ _IMPOSSIBLE_FALL = math.log(100.0)
 _SMALLEST = math.log(1.8)
 _JUDGED = math.log(2.5)
 _LARGE = math.log(4.0)
-# A real jump, however late in the month, brings its own trades: its close was at most 0.66 of the jump (in logarithms)
+_HUGE = math.log(8.0)
+# A real jump, however late in the month, brings its own trades: its close was at most 0.70 of the jump (in logarithms)
 # above the month's average traded price.
-_ABOVE_TRADES = 0.75
+_ABOVE_TRADES = 0.72
 # A real rise by more than 2.5 came with 1.8 times the usual volume or more; an unadjusted one with its inverse.
 _INVERSE_VOLUME = 0.5
+_HALF = math.log(2.0)
 _USUAL_VOLUME = 12
 _FEWEST_VOLUMES = 6
 _FEWEST_AFTER = 3
 _STILL = 0.25
-_AT_ONCE = 0.05
+# Share of a jump by which the close may lie off the month's trades if all of the month was traded at the new price.
+_AT_ONCE = 0.1
+_SOON = 0.2
+# Quotes of half a year without trades are those of another source.
+_LONGEST_IDLE = 6
 # A price after a longer pause is a new beginning, for instance a listing after a restructuring.
 LONGEST_PAUSE = 12
 
@@ -40,8 +46,9 @@ def find_jumps(prices: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     prices
-        Prices that can be judged, sorted by ``security_id`` and month, with ``ordinal`` (of the month),
-        ``place`` (among the stock's), ``level`` (logarithm of the total-return price) and ``value`` (market value).
+        Prices that can be judged, sorted by stock and month, with ``series`` (numbering what can be compared),
+        ``place`` (in the series), ``ordinal`` (of the month), ``level`` (logarithm of the total-return price) and
+        ``value`` (market value).
 
     Returns
     -------
@@ -54,6 +61,7 @@ def find_jumps(prices: pl.DataFrame) -> pl.DataFrame:
     jumped = moved.filter(pl.col("jump").abs() >= _SMALLEST)["series"].unique().implode()
     known = moved.filter(pl.col("series").is_in(jumped)).with_columns(
         above_trades=positive_log(pl.col("close") * pl.col("volume") / pl.col("traded_value")),
+        idle=_idle(),
         value_change=_change(positive_log(pl.col("value"))),
         shares_change=_change(positive_log(_shares())),
         more=positive_log(pl.col("volume")) - positive_log(_usual_before()),
@@ -63,7 +71,9 @@ def find_jumps(prices: pl.DataFrame) -> pl.DataFrame:
         "series",
         "place",
         "jump",
-        fault=pl.any_horizontal(_impossible(), _without_trades(), _inverse_volume(), _mirrored(), _without_value()),
+        fault=pl.any_horizontal(
+            _impossible(), _without_trades(), _inverse_volume(), _first_trades(), _mirrored(), _without_value()
+        ),
         shares_changed=_mirrored() | _inverse_volume(),
     )
 
@@ -109,14 +119,27 @@ def _inverse_volume() -> pl.Expr:
     A crash has many trades too; so a fall counts only if the whole month was traded at the new price.
     """
     now, after = -pl.col("more") / pl.col("jump"), -pl.col("more_after") / pl.col("jump")
-    rise = (pl.col("jump") > 0) & (now >= _INVERSE_VOLUME) & (after >= _INVERSE_VOLUME)
-    at_once = (pl.col("above_trades") / pl.col("jump")).abs() <= _AT_ONCE
-    fall = (pl.col("jump") < 0) & at_once & _about_one(now) & _about_one(after)
-    return (_judged() & (rise | fall)).fill_null(value=False)
+    against = (now >= _INVERSE_VOLUME) & (after >= _INVERSE_VOLUME)
+    idler = (pl.col("more") <= 0.0) & (pl.col("more_after") <= -_HALF)
+    rise = (pl.col("jump") >= _JUDGED) & (against | ((pl.col("jump") >= _HUGE) & idler))
+    exactly = now.is_between(0.8, 1.25) & after.is_between(0.8, 1.25) & _at_once(_AT_ONCE)
+    fall = (pl.col("jump") <= -_JUDGED) & (exactly | ((pl.col("jump") <= -_HUGE) & against & _at_once(_SOON)))
+    return (rise | fall).fill_null(value=False)
 
 
-def _about_one(share: pl.Expr) -> pl.Expr:
-    return share.is_between(0.8, 1.25)
+def _at_once(share: float) -> pl.Expr:
+    return (pl.col("above_trades") / pl.col("jump")).abs() <= share
+
+
+def _idle() -> pl.Expr:
+    """Return whether nothing was traded in any of the six months before."""
+    untraded = (pl.col("volume") == 0).fill_null(value=False).cast(pl.Int32)
+    return (untraded.rolling_sum(_LONGEST_IDLE).shift(1).over("series") == _LONGEST_IDLE).fill_null(value=False)
+
+
+def _first_trades() -> pl.Expr:
+    """Return whether the price jumped between quotes without trades and trades."""
+    return (_judged(_LARGE) & pl.col("idle") & _at_once(_AT_ONCE)).fill_null(value=False)
 
 
 def _mirrored() -> pl.Expr:

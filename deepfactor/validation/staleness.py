@@ -23,14 +23,13 @@ def staleness(prices: pl.DataFrame) -> pl.DataFrame:
     DataFrame
         One row for each of ``prices``, in the same order:
 
-        - ``untraded_months``: number of months without any trade among those over which close and return price stay
-          the same, before and after; 0 where the stock trades, or where its volume is not known.
+        - ``untraded_months``: number of months without any trade among those over which the close (where there is
+          none, the return price) stays the same, before and after; 0 where the stock trades, or where its volume is
+          not known.
         - ``unchanged_months``: the same for months with trades; 0 where it does not trade.
     """
-    given = pl.col("total_return").fill_null(0.0) == 0.0
-    # Without any price there is nothing that could be the same.
-    priced = pl.any_horizontal(pl.col("close", "total_return_price").is_not_null())
-    same = pl.all_horizontal(_kept("close"), _kept("total_return_price"), given, priced, ~begins())
+    same = pl.coalesce(_kept("close"), _kept("total_return_price"), pl.col("total_return") == 0.0)
+    same = same.fill_null(value=False) & ~begins()
     return prices.with_columns(stretch=(~same).cum_sum()).select(
         untraded_months=_count(pl.col("volume") == 0), unchanged_months=_count(pl.col("volume") > 0)
     )
@@ -38,8 +37,7 @@ def staleness(prices: pl.DataFrame) -> pl.DataFrame:
 
 def _kept(name: str) -> pl.Expr:
     before = pl.col(name).shift(1)
-    both_unknown = pl.col(name).is_null() & before.is_null()
-    return ((pl.col(name) - before).abs() <= _SAME * before.abs()).fill_null(value=False) | both_unknown
+    return (pl.col(name) - before).abs() <= _SAME * before.abs()
 
 
 def _count(condition: pl.Expr) -> pl.Expr:

@@ -47,14 +47,14 @@ def test_what_is_impossible(before: float, after: float, fault: bool) -> None:
     ("after", "above", "fault"),
     [
         (10.0, 10.0, True),
-        (10.0, 5.7, True),  # log 5.7 = .756 log 10
-        (10.0, 5.5, False),
+        (10.0, 5.3, True),  # log 5.3 = .724 log 10
+        (10.0, 5.2, False),
         (10.0, 0.1, False),
         (2.6, 2.6, True),
         (2.4, 2.4, False),
         (0.1, 0.1, True),
-        (0.1, 0.17, True),
-        (0.1, 0.19, False),
+        (0.1, 0.18, True),
+        (0.1, 0.20, False),
     ],
 )
 def test_a_month_traded_at_the_price_before(after: float, above: float, fault: bool) -> None:
@@ -73,6 +73,10 @@ def test_a_month_traded_at_the_price_before(after: float, above: float, fault: b
         (0.25, 4.0, True),
         (0.25, 8.0, False),
         (0.25, 1.0, False),
+        (10.0, 0.45, True),  # a tenfold rise on half of the volume
+        (10.0, 1.0, False),
+        (0.1, 40.0, True),  # a fall to a tenth on forty times the volume, all of it at the new price
+        (0.1, 2.0, False),
     ],
 )
 def test_a_volume_that_moves_against_the_price_and_stays(after: float, volume: float, fault: bool) -> None:
@@ -91,6 +95,15 @@ def test_a_crash_in_the_month_has_many_trades_and_is_none_of_shares() -> None:
 def _with_average(prices: pl.DataFrame, month: int, factor: float) -> pl.DataFrame:
     scaled = pl.when(pl.int_range(pl.len()) == month).then(pl.col("traded_value") * factor)
     return prices.with_columns(traded_value=scaled.otherwise("traded_value"))
+
+
+@pytest.mark.parametrize(
+    ("after", "idle", "fault"), [(5.0, 6, True), (5.0, 5, False), (3.9, 20, False), (0.2, 6, True), (0.26, 20, False)]
+)
+def test_the_first_trades_after_quotes_without(after: float, idle: int, fault: bool) -> None:
+    volume = [1e5] * (20 - idle) + [0.0] * idle + [1e5] * 10
+    moving = [1.0 + n % 2 / 10 for n in range(19)] + [1.0] + [after] * 10
+    assert _jumps(stock(moving, volume=volume)) == [(20, fault, False)]
 
 
 @pytest.mark.parametrize(

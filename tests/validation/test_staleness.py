@@ -33,11 +33,15 @@ class TestRegression:
     def test_a_volume_that_is_not_known_is_no_missing_trade(self) -> None:
         assert _counts(stock([5.0] * 8, volume=[None] * 8)) == ([0] * 8, [0] * 8)
 
-    def test_a_dividend_is_a_change(self) -> None:
-        prices = stock([5.0, 5.1, 5.1], close=[5.0] * 3, volume=[0.0] * 3)
+    def test_a_dividend_is_no_trade(self) -> None:
+        assert _counts(stock([5.0, 5.1, 5.1], close=[5.0] * 3, volume=[0.0] * 3))[0] == [3, 3, 3]
+
+    def test_where_there_is_no_close(self) -> None:
+        unknown = pl.lit(None, pl.Float64)
+        prices = stock([5.0, 5.1, 5.1], volume=[0.0] * 3).with_columns(close=unknown)
         assert _counts(prices)[0] == [1, 2, 2]
-        returns = stock([None] * 0 + [5.0] * 3, total_return=[0.0, 0.02, 0.0], volume=[0.0] * 3)
-        assert _counts(returns.with_columns(total_return_price=pl.lit(None, pl.Float64)))[0] == [1, 2, 2]
+        returns = stock([5.0] * 3, total_return=[0.0, 0.02, 0.0], volume=[0.0] * 3)
+        assert _counts(returns.with_columns(close=unknown, total_return_price=unknown))[0] == [1, 2, 2]
 
     def test_no_price_is_not_the_same_price(self) -> None:
         prices = stock([5.0] * 3, volume=[0.0] * 3)
