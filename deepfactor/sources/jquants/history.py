@@ -124,6 +124,8 @@ class History:
 
     def _on_days(self, endpoint: Endpoint, month: Month, rows: pl.DataFrame, days: Sequence[date]) -> pl.DataFrame:
         """Check that there are rows of every day, and of no other."""
+        if month < self.first_month:
+            rows = rows.filter(pl.col("Date").is_in(list(days)))
         found = set(rows["Date"].unique())
         if month < self.first_month:
             days = [day for day in days if found and day >= min(found)]

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -198,4 +198,5 @@ def _within(day: str, month: Month, months: int) -> pl.Expr:
 
 
 def _today_in_tokyo() -> date:
-    return datetime.now(ZoneInfo("Asia/Tokyo")).date()
+    """Return the day whose records may still change: the service adds a day's last statements after midnight."""
+    return (datetime.now(ZoneInfo("Asia/Tokyo")) - timedelta(hours=6)).date()

@@ -142,6 +142,14 @@ class TestDividends:
             ([_notice(2, "2015-03-02", StatCode="2", CARefNo="1", ExDate="2015-03-30")], [10.0]),
             ([_notice(2, "2015-03-02", StatCode="2", CARefNo="1", DivRate="-")], []),
             ([_notice(2, "2015-03-02", ExDate="2015-06-26", DivRate=3.0)], [10.0, 3.0]),
+            # Of two for one day the newest, be it a revision of the older one.
+            (
+                [
+                    _notice(2, "2015-02-20", DivRate=11.0),
+                    _notice(3, "2015-03-05", StatCode="2", CARefNo="1", DivRate=13.0),
+                ],
+                [13.0],
+            ),
             # Deleted, and announced anew.
             ([_notice(2, "2015-03-02", StatCode="3", CARefNo="1"), _notice(3, "2015-03-03", DivRate=9.0)], [9.0]),
         ],
