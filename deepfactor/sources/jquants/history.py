@@ -57,7 +57,10 @@ class History:
             except OutsidePlan:
                 if first_month <= month <= last_month:
                     raise
-        return cls(archive, first_month, TradingDays.from_calendar(pl.concat(calendars)))
+        trading_days = TradingDays.from_calendar(pl.concat(calendars))
+        if trading_days.sessions.is_empty():
+            raise SourceError(f"J-Quants {CALENDAR.path}: no session from {first_month} to {last_month}; try later")
+        return cls(archive, first_month, trading_days)
 
     def days(self, endpoint: Endpoint, last_month: Month, months_before: int) -> pl.DataFrame:
         """Return what was published on the days from some months before the first month to the last session.

@@ -197,6 +197,11 @@ class TestValidation:
         with pytest.raises(SourceError, match=r"topix .*\['C'\] are not there; there are \['Close', 'Date'"):
             source.fetch("market", FEBRUARY, FEBRUARY)
 
+    def test_calendar_without_a_session(self, source: JQuantsSource, service: Service) -> None:
+        service.spoil = lambda path, rows: [] if "calendar" in path else rows
+        with pytest.raises(SourceError, match="/markets/calendar: no session from 2015-02 to 2015-02"):
+            source.fetch("constituents", FEBRUARY, FEBRUARY)
+
     def test_calendars_that_disagree(self, source: JQuantsSource, service: Service) -> None:
         service.spoil = lambda path, rows: [row | {"HolDiv": "1"} for row in rows] if "calendar" in path else rows
         with pytest.raises(
