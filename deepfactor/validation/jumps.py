@@ -54,8 +54,8 @@ def find_jumps(prices: pl.DataFrame) -> pl.DataFrame:
     -------
     DataFrame
         A row for each jump by a factor of 1.8 or more, in the same order: ``series``, ``place`` of the price after it,
-        ``jump`` (difference of logarithms), whether it is a ``fault``, and whether the number of shares changed with it
-        (``shares_changed``), so that the prices before are on another scale.
+        ``jump`` (difference of logarithms), whether it is a ``fault``, and whether it is the prices before that are on
+        another scale (``new_scale``): shares were split or joined, or they are quotes of another source.
     """
     moved = prices.with_columns(jump=_change(pl.col("level")))
     jumped = moved.filter(pl.col("jump").abs() >= _SMALLEST)["series"].unique().implode()
@@ -74,7 +74,7 @@ def find_jumps(prices: pl.DataFrame) -> pl.DataFrame:
         fault=pl.any_horizontal(
             _impossible(), _without_trades(), _inverse_volume(), _first_trades(), _mirrored(), _without_value()
         ),
-        shares_changed=_mirrored() | _inverse_volume(),
+        new_scale=pl.any_horizontal(_mirrored(), _inverse_volume(), _first_trades()),
     )
 
 

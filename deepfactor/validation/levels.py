@@ -43,7 +43,7 @@ _RUNS = {
     "first": pl.Int64,
     "length": pl.Int64,
     "level": pl.Float64,
-    "shares_changed": pl.Boolean,
+    "new_scale": pl.Boolean,
 }
 
 
@@ -59,14 +59,14 @@ class Jump:
         Difference of logarithms.
     fault
         Whether something speaks for a fault of the data.
-    shares_changed
-        Whether the number of shares changed with it.
+    new_scale
+        Whether it is the prices before that are on another scale, for instance because shares were split.
     """
 
     place: int
     size: float
     fault: bool = False
-    shares_changed: bool = False
+    new_scale: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class Run:
         Place of the first price, and their number.
     level
         Sum of the faults before it, in logarithms.
-    shares_changed
-        Whether the number of shares changed when it began.
+    new_scale
+        Whether it began with a jump that put the prices before on another scale.
     accounts
         Whether the accounts agree with it; null if they say nothing.
     """
@@ -88,7 +88,7 @@ class Run:
     first: int
     length: int
     level: float
-    shares_changed: bool = False
+    new_scale: bool = False
     accounts: bool | None = None
 
 
@@ -158,7 +158,7 @@ def separate(jumps: Sequence[Jump], length: int) -> list[Run]:
             level += jump.size
         else:
             continue
-        starts.append(Run(jump.place, 0, level, jump.shares_changed))
+        starts.append(Run(jump.place, 0, level, jump.new_scale))
     ends = [run.first for run in starts[1:]] + [length]
     return [replace(run, length=end - run.first) for run, end in zip(starts, ends, strict=True)]
 
@@ -180,12 +180,12 @@ def _is_spike(jump: Jump, later: Jump) -> bool:
 def right_level(runs: Sequence[Run]) -> float:
     """Return the level at which a stock's prices are right.
 
-    It is the newest, if it has lasted or came with another number of shares; else the one with most prices. Levels
-    that the accounts contradict are left out if there is one with which they agree.
+    It is the newest, if it has lasted or is known to have put the older prices on another scale; else the one with
+    most prices. Levels that the accounts contradict are left out if there is one with which they agree.
     """
     agreed = [run for run in runs if run.accounts is not False] if any(run.accounts for run in runs) else list(runs)
     newest = runs[-1]
-    if newest in agreed and (newest.length >= _LASTING or newest.shares_changed):
+    if newest in agreed and (newest.length >= _LASTING or newest.new_scale):
         return newest.level
     return max((_prices_at(run.level, agreed), -n, run.level) for n, run in enumerate(agreed))[2]
 
@@ -245,10 +245,10 @@ def _all_runs(jumps: pl.DataFrame, lengths: Mapping[int, int]) -> pl.DataFrame:
     suspects = jumps.filter((pl.col("fault").any() | spikes).over("series"))
     rows = []
     for (series,), found in suspects.group_by("series", maintain_order=True):
-        records = found.select("place", "jump", "fault", "shares_changed").rows()
+        records = found.select("place", "jump", "fault", "new_scale").rows()
         runs = separate([Jump(*record) for record in records], lengths[series])
         if len(runs) > 1:
-            rows += [(series, n, run.first, run.length, run.level, run.shares_changed) for n, run in enumerate(runs)]
+            rows += [(series, n, run.first, run.length, run.level, run.new_scale) for n, run in enumerate(runs)]
     return pl.DataFrame(rows, schema=_RUNS, orient="row")
 
 
@@ -270,7 +270,7 @@ def _with_accounts(runs: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
 def _with_facts(judged: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
     rows = []
     for (series,), found in runs.group_by("series", maintain_order=True):
-        records = found.select("first", "length", "level", "shares_changed", "accounts").rows()
+        records = found.select("first", "length", "level", "new_scale", "accounts").rows()
         facts = level_facts([Run(*record) for record in records])
         rows += [(series, n, *fact.values()) for n, fact in enumerate(facts)]
     schema = {"series": pl.UInt32, "run": pl.Int64, **dict.fromkeys(_FACTS, pl.Float64)}

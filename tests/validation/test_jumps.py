@@ -22,7 +22,7 @@ def _jumps(prices: pl.DataFrame) -> list[tuple[int, bool, bool]]:
         level=pl.col("total_return_price").log(),
         value=pl.coalesce("market_value", pl.col("close") * pl.col("shares_outstanding")),
     )
-    return find_jumps(known).select("place", "fault", "shares_changed").rows()
+    return find_jumps(known).select("place", "fault", "new_scale").rows()
 
 
 def _at(before: float, after: float) -> list[float]:
@@ -103,7 +103,7 @@ def _with_average(prices: pl.DataFrame, month: int, factor: float) -> pl.DataFra
 def test_the_first_trades_after_quotes_without(after: float, idle: int, fault: bool) -> None:
     volume = [1e5] * (20 - idle) + [0.0] * idle + [1e5] * 10
     moving = [1.0 + n % 2 / 10 for n in range(19)] + [1.0] + [after] * 10
-    assert _jumps(stock(moving, volume=volume)) == [(20, fault, False)]
+    assert _jumps(stock(moving, volume=volume)) == [(20, fault, fault)]
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ class TestSeparation:
     ) -> None:
         firsts = [0, *itertools.accumulate(length for length, _ in parts)]
         runs = [Run(first, length, level) for first, (length, level) in zip(firsts, parts, strict=False)]
-        runs.append(Run(firsts[-1], 3, 9.0, shares_changed=bool(changed)))
+        runs.append(Run(firsts[-1], 3, 9.0, new_scale=bool(changed)))
         rows = [run.level for run in runs for _ in range(run.length)]
         most = max(sum(abs(level - other) < math.log(2) for other in rows) for level in rows)
         right = right_level(runs)
