@@ -123,7 +123,8 @@ class Books:
         newest = np.where(firms.entry == 0, 1, 2)
         step = np.where(firms.entry - newest >= books.starts_quarterly, 3, 12)
         period = firms.entry - newest - (calendar.first + firms.entry - newest - firms.fiscal_month) % step
-        days = calendar.end(period) + np.where(firms.entry == 0, 30, random.integers(30, 46, count))
+        usual = _weekday(calendar.end(period) + random.integers(31, 46, count))
+        days = np.where(firms.entry == 0, calendar.end(period) + 30, usual)
         books._announce(everyone, period, days, np.zeros(count, np.bool_), books._figures(everyone))
         return books
 
@@ -213,7 +214,8 @@ class Books:
         much = random.random(firm.size) < _MUCH
         size, slip = random.uniform(0.08, 0.25, firm.size), random.normal(0, 0.03, firm.size)
         later = _weekday(days + random.integers(60, 300, firm.size))
-        excess = np.where(wrong, np.where(much, size, slip * 0.05) * figures["net_assets"], 0.0)
+        slightly = np.copysign(np.maximum(np.abs(slip * 0.05 * figures["net_assets"]), 1e6), slip)
+        excess = np.where(wrong, np.where(much, size * figures["net_assets"], slightly), 0.0)
         self._announce(firm, period, days, np.zeros(firm.size, np.bool_), _embellished(figures, excess))
         corrected = {name: figure[wrong] for name, figure in figures.items()}
         self._announce(firm[wrong], period[wrong], later[wrong], np.ones(int(wrong.sum()), np.bool_), corrected)

@@ -170,7 +170,7 @@ def _change_capital(
     due = (calendar.first + month - firms.fiscal_month) % 12 == 3
     value = economy.value(month)
     change = np.where(chance < _ISSUING, size, np.where(chance > 1 - _BUYING_BACK, -0.2 * size, 0.0))
-    change = np.where(value < _SMALLEST_VALUE, np.maximum(0.5, change), change)
+    change = np.where(value < _SMALLEST_VALUE, np.clip(_SMALLEST_VALUE / value - 1, 0.1, 3.0), change)
     firm = np.flatnonzero(due & economy.listed[month] & (firms.exit != month) & (firms.entry != month) & (change != 0))
     economy.shares[month, firm] *= 1 + change[firm]
     books.raise_capital(firm, value[firm] * change[firm])

@@ -86,7 +86,7 @@ def found_firms(stocks: int, months: int, random: np.random.Generator) -> Firms:
         fiscal_month=np.where(march, 2, random.choice([1, 5, 8, 11, 11, 11, 2, 4, 7, 10], count)),
         bank=bank,
         beta=np.clip(random.normal(0.92, 0.33, count), 0.1, 2.2),
-        volatility=np.clip(0.038 * np.exp(random.normal(0, 0.33, count) - 0.08 * size), 0.03, 0.24),
+        volatility=np.clip(0.071 * np.exp(random.normal(0, 0.33, count) - 0.08 * size), 0.03, 0.24),
         first_price=np.round(800.0 * np.exp(random.normal(0, 0.6, count)), 2),
         first_value=np.round(np.maximum(np.exp(np.log(2.5e10) + 1.65 * size), _SMALLEST_LISTING), -6),
         book_to_price=_book_to_price(count, random),

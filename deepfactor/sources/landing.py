@@ -97,7 +97,7 @@ def _is_landed(folder: Path, parameters: dict[str, Any]) -> bool:
         return False
     try:
         truth = json.loads((folder / TRUTH).read_text(encoding="utf-8"))
-        found, files = truth["parameters"], truth.get("files", {})
+        found = truth["parameters"]
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigurationError(
             f"{folder} is not a simulated market, so none is landed there: "
@@ -108,32 +108,41 @@ def _is_landed(folder: Path, parameters: dict[str, Any]) -> bool:
             f"{folder} holds a market simulated with {found}, not with {parameters}: "
             "name another folder, or remove this one"
         )
-    _check_unchanged(folder, files)
-    return True
-
-
-def _check_unchanged(folder: Path, files: dict[str, dict[str, Any]]) -> None:
-    there = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
-    changed = [f"{name} is missing" for name in sorted(files.keys() - there.keys())]
-    changed += [f"{name} was added" for name in sorted(there.keys() - files.keys())]
-    for name, expected in files.items():
-        # A size is looked up, a digest is computed: not for what another size betrays.
-        if name in there and (there[name].stat().st_size != expected["size"] or _content(there[name]) != expected):
-            changed.append(f"{name} was changed")
+    changed = _changes(folder, truth.get("files"))
     if changed:
         raise ConfigurationError(
             f"the simulated market in {folder} is not what was landed there: {'; '.join(changed)}. "
             "Remove the folder to land it again, or remove source.simulate to read what is there"
         )
+    return True
+
+
+def _changes(folder: Path, files: Any) -> list[str]:
+    """Return in which of the files that were landed the folder differs from them, and how."""
+    try:
+        expected = {str(name): (int(each["size"]), str(each["sha256"])) for name, each in files.items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return [f"{TRUTH} was changed"]
+    there = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    changed = [f"{name} is missing" for name in sorted(expected.keys() - there.keys())]
+    changed += [f"{name} was added" for name in sorted(there.keys() - expected.keys())]
+    for name, (size, digest) in expected.items():
+        # A size is looked up, a digest is computed: not for what another size betrays.
+        if name in there and (there[name].stat().st_size != size or _digest(there[name]) != digest):
+            changed.append(f"{name} was changed")
+    return changed
 
 
 def _contents(folder: Path) -> dict[str, dict[str, Any]]:
-    return {path.relative_to(folder).as_posix(): _content(path) for path in _files(folder)}
+    return {
+        path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": _digest(path)}
+        for path in _files(folder)
+    }
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
-        return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _files(folder: Path) -> list[Path]:

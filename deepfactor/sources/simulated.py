@@ -24,7 +24,7 @@ from deepfactor.sources.premia import PREMIA
 from deepfactor.sources.quotes import quote_prices
 from deepfactor.sources.truth import tell_truth
 
-_VERSION = 2  # of the files' content for the same parameters
+_VERSION = 3  # of the files' content for the same parameters
 _FEWEST_STOCKS = 10
 # Codes have four digits, and over the history some 1.8 firms are listed for one that is listed on average.
 _MOST_STOCKS = 4_000
@@ -118,6 +118,8 @@ def _months(config: SimulationConfig) -> list[Month]:
         raise ConfigurationError(
             f"source.simulate.stocks: {config.stocks} must lie between {_FEWEST_STOCKS} and {_MOST_STOCKS}"
         )
+    if config.seed < 0:
+        raise ConfigurationError(f"source.simulate.seed: {config.seed} must not be negative")
     return months
 
 
