@@ -119,6 +119,12 @@ class TestRegression:
         assert aside(found) == list(range(33, 63))
         assert aside(found.head(32)) == []
 
+    def test_a_last_wrong_price_before_a_long_pause(self) -> None:
+        """What is listed after a long pause says nothing of the prices before."""
+        levels = [100.0] * 20 + [600.0] + [None] * 24 + [110.0] * 20
+        traded = [1e7] * 21 + [1.1e7] * 20
+        assert aside(stock(levels, traded_value=traded)) == [20]
+
     def test_the_accounts_say_which_scale_is_right(self) -> None:
         prices = bare([1.0] * 40 + [100.0] * 15).with_columns(market_value=pl.col("close") * 1e9)
         assert aside(prices) == list(range(40))
