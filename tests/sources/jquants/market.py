@@ -22,6 +22,8 @@ PLAIN, SPLIT, PAYER, LEAVER, SUSPENDED, BANK, PARENT, IFRS, CHANGER, RESTATER, S
 )
 FUND, PREFERRED = "13060", "10015"
 LEAVES_ON = date(2015, 6, 17)
+# The last day on which a company publishes statements.
+FALLS_SILENT = {LEAVER: LEAVES_ON, THIN: date(2016, 6, 30)}
 SUSPENSION = (date(2015, 2, 10), date(2015, 5, 20))
 SPLITS = {
     SPLIT: (date(2014, 9, 10), 0.5),
@@ -163,7 +165,7 @@ def _add_statements(market: Market, code: str, chance: random.Random) -> None:
             start, end, year_start, year_end, kind, flows, round(size), round(size * 0.4), disclosed, clock
         )
         quarters.append(quarter)
-        if quarter.disclosed >= FIRST_DAY and not (code == LEAVER and disclosed > LEAVES_ON):
+        if FIRST_DAY <= disclosed <= FALLS_SILENT.get(code, LAST_DAY):
             market.statements[disclosed].append(_summary(market, code, quarters, shares))
     market.quarters[code] = quarters
 
@@ -268,6 +270,8 @@ def _add_dividends(market: Market) -> None:
         # Decided after the month of the ex-date, at another amount.
         _notice(date(2014, 11, 5), PAYER, 3, DivRate=22.0, ExDate="2014-09-26", FRCode="1"),
         _notice(date(2015, 2, 2), PAYER, 4, DivRate="25", ExDate="2015-03-27"),
+        # After the close of the month's last session.
+        _notice(date(2015, 3, 31), PAYER, 10, DivRate=30.0, ExDate="2015-03-27", PubTime="16:00"),
         _notice(date(2015, 2, 2), NEW_YEAR_SPLIT, 5, DivRate=50.0, ExDate="2015-03-27"),
         _notice(date(2014, 8, 1), PLAIN, 6, DivRate=30.0, ExDate="2014-09-26"),
         _notice(date(2014, 8, 20), PLAIN, 7, DivRate=30.0, ExDate="2014-09-26", StatCode="3", CARefNo="20140801B6"),

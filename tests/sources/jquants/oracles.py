@@ -8,9 +8,9 @@ from deepfactor.months import Month
 from tests.sources.jquants.market import (
     BANK,
     DIVIDENDS,
+    FALLS_SILENT,
     FIRST_DAY,
-    LEAVER,
-    LEAVES_ON,
+    LAST_DAY,
     RESTATED_END,
     RESTATED_ON,
     RESTATER,
@@ -60,7 +60,7 @@ def slow_accounts(market: Market) -> dict[tuple[str, date], dict[date, dict[str,
     accounts: dict[tuple[str, date], dict[date, dict[str, float | None]]] = {}
     for code, quarters in market.quarters.items():
         for number, quarter in enumerate(quarters):
-            if quarter.disclosed < FIRST_DAY or (code == LEAVER and quarter.disclosed > LEAVES_ON):
+            if not FIRST_DAY <= quarter.disclosed <= FALLS_SILENT.get(code, LAST_DAY):
                 continue
             figures = _figures(code, quarters[: number + 1])
             accounts[code, quarter.end] = {quarter.disclosed: figures}

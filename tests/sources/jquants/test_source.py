@@ -69,6 +69,12 @@ class TestRegression:
         assert day < date(2014, 10, 30)
         assert rows["close"].to_list() == [close]
 
+    def test_a_share_count_of_a_silent_company_grows_too_old(self, whole_window: Fetched) -> None:
+        rows = whole_window.tables["prices"].filter(pl.col("security_id") == THIN).sort("month")
+        last = rows.filter(pl.col("shares_outstanding").is_not_null())["month"].max()
+        # The last statement is of May 2016.
+        assert last == date(2017, 11, 1)
+
     def test_constituents_are_common_stocks_of_the_segments(self, fetched: Fetched) -> None:
         members = set(fetched.tables["constituents"]["security_id"])
         assert PLAIN in members
