@@ -143,6 +143,7 @@ class TestNotation:
             (CodeForm("^([0-9A-Z]{4})0?$"), "13011", None),
             (CodeForm("^([0-9A-Z]{4})0?$"), "50", None),
             (CodeForm("[0-9]{4}"), "1301x", None),
+            (CodeForm("([0-9]*)X"), "X", None),
         ],
     )
     def test_codes(self, tmp_path: Path, kind: str, form: CodeForm, written: str, meant: str | None) -> None:
