@@ -68,8 +68,9 @@ def _numbers(table: pl.DataFrame) -> list[str]:
     return [name for name, kind in table.schema.items() if kind == pl.Float64]
 
 
-def _some(table: pl.DataFrame, random: Random) -> pl.DataFrame:
-    return table.filter(pl.Series(random.random(table.height) < random.random()))
+def _some(table: pl.DataFrame, random: Random, least: float = 0.0) -> pl.DataFrame:
+    share = random.uniform(least, 1)
+    return table.filter(pl.Series(random.random(table.height) < share))
 
 
 def _moved(name: str, table: pl.DataFrame, months: int) -> pl.DataFrame:
@@ -117,7 +118,8 @@ def restated(name: str, table: pl.DataFrame, day: date, random: Random) -> pl.Da
     later = table.filter(_is_later(name, day))
     if name != "fundamentals":
         return later
-    old = _some(table, random).with_columns(
+    once = table.unique(["security_id", "period_end"], keep="last", maintain_order=True)
+    old = _some(once, random, least=0.5).with_columns(
         pl.col(_numbers(table)) * random.uniform(-2, 2), available_from=pl.lit(day + timedelta(days=1))
     )
     return pl.concat([later, old, old.with_columns(pl.col("available_from").dt.offset_by("40d"))])
