@@ -136,7 +136,7 @@ class SourceConfig:
     jquants: JQuantsConfig | None = None
     """For J-Quants; null: the defaults."""
     folder: str | None = None
-    """Root of the delivery, relative to the project, or ``s3://bucket/prefix``; the command line's ``--source`` wins."""
+    """Of the delivery, relative to the project, or ``s3://bucket/prefix``; the command line's ``--source`` wins."""
     simulate: SimulationConfig | None = None
 
 
