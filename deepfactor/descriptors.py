@@ -265,9 +265,7 @@ def _describe_block(panel: pl.DataFrame, starts: NDArray[np.bool_], window: Wind
     )
 
 
-def _trailing_statistics(
-    panel: pl.DataFrame, starts: NDArray[np.bool_], wanted: NDArray[np.int64]
-) -> list[pl.Series]:
+def _trailing_statistics(panel: pl.DataFrame, starts: NDArray[np.bool_], wanted: NDArray[np.int64]) -> list[pl.Series]:
     """Compute ``TRAILING`` for the wanted rows."""
     spaced = rolling.Spaced.of(starts, max(each.months + each.lag for each in TRAILING) - 1)
     columns = []
