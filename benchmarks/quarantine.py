@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import math
 import re
-import sys
 import time
 from pathlib import Path
 
@@ -37,7 +36,8 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=REAL)
     folder = parser.parse_args().folder
     if not folder.is_dir():
-        sys.exit(f"skipped: the real drop is not at {folder}; give its folder")
+        print(f"skipped: the real drop is not at {folder}; give its folder")
+        return
     config = load_config(INCLUDE / "config" / "market_jp.yaml", folder)
     source = open_source(config.source)
     tables = {name: source.fetch(name, FIRST, LAST) for name in source.datasets()}
