@@ -21,6 +21,7 @@ _MARKET_PREMIUM = 0.004  # a month, of every firm alike: a loading on the market
 _MARKET_PERSISTENCE = 0.15  # of last month's market return
 _WORST, _BEST = -0.72, 2.9  # months of a firm that goes on
 _ISSUING, _BUYING_BACK = 0.05, 0.1  # of firms, a year
+_TURMOIL = 0.25
 _SMALLEST_VALUE = 1e9  # below it a firm must raise capital
 
 
@@ -171,7 +172,9 @@ def _change_capital(
     value = economy.value(month)
     change = np.where(chance < _ISSUING, size, np.where(chance > 1 - _BUYING_BACK, -0.2 * size, 0.0))
     change = np.where(value < _SMALLEST_VALUE, np.clip(_SMALLEST_VALUE / value - 1, 0.1, 3.0), change)
-    firm = np.flatnonzero(due & economy.listed[month] & (firms.exit != month) & (firms.entry != month) & (change != 0))
+    # Nobody subscribes to shares in a month of turmoil; NaN, the month of a firm's listing, is none of calm either.
+    calm = np.abs(economy.total_return[month]) < _TURMOIL
+    firm = np.flatnonzero(due & calm & (firms.exit != month) & (change != 0))
     economy.shares[month, firm] *= 1 + change[firm]
     books.raise_capital(firm, value[firm] * change[firm])
 

@@ -24,7 +24,7 @@ from deepfactor.sources.premia import PREMIA
 from deepfactor.sources.quotes import quote_prices
 from deepfactor.sources.truth import tell_truth
 
-_VERSION = 3  # of the files' content for the same parameters
+_VERSION = 4  # of the files' content for the same parameters
 _FEWEST_STOCKS = 10
 # Codes have four digits, and over the history some 1.8 firms are listed for one that is listed on average.
 _MOST_STOCKS = 4_000
