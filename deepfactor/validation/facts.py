@@ -1,36 +1,45 @@
 """The facts that expectations are about: polars computes them, Great Expectations judges them.
 
-Of every raw table there are up to three frames: ``columns`` (a row for each column it must have), ``rows`` (its rows,
-with what can only be seen beside other rows) and ``months`` (a row for each month of the window).
+Of every raw table there are up to four frames: ``columns`` (a row for each column it must have), ``rows`` (its rows,
+with what can only be seen beside other rows), ``months`` (a row for each month of the window) and ``distributions`` (a
+row for each numeric column, the as-of month beside the twelve before it).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 
 import polars as pl
 
-from deepfactor.months import Window
-from deepfactor.schemas import RAW
+from deepfactor.months import Window, month_range
+from deepfactor.schemas import FUNDAMENTALS, RAW, Table
+from deepfactor.validation.accounts import account_facts, account_months
+from deepfactor.validation.deliveries import odd_codes, repetition, turnover
+from deepfactor.validation.distributions import distribution_facts
 from deepfactor.validation.levels import price_levels
+from deepfactor.validation.market import index_months, market_growth, price_months
 
 Tables = Mapping[str, pl.DataFrame]
 
-# A record older than this is too old to be used (section 4 of the design).
-_OLDEST_ACCOUNTS = timedelta(days=549)
-# More than this within a month is rare enough for a stock that a hundred of them are a fault of the file.
-_LARGE_MOVE = 2.0
+# Values that move with the market as a whole.
+_PRICE_LIKE = ("close", "total_return_price", "market_value", "traded_value")
+_NOT_PRICE_LIKE = ("total_return", "volume", "shares_outstanding")
 
 
-def column_facts(name: str, table: pl.DataFrame) -> pl.DataFrame:
-    """Return a row for each column that a raw table must have, by its name in ``column``.
+def column_facts(schema: Table, table: pl.DataFrame) -> pl.DataFrame:
+    """Return a row for each column that a table must have, by its name in ``column``.
 
     ``as_expected`` is whether the types ``expected`` and ``found`` agree; a column that is not there is "missing".
+    ``not_finite`` counts NaN and infinite values, which stand for nothing: what is not known is null.
     """
     rows = [
-        {"column": column, "expected": str(kind), "found": str(table.schema.get(column, "missing"))}
-        for column, kind in RAW[name].columns.items()
+        {
+            "column": column,
+            "expected": str(kind),
+            "found": str(table.schema.get(column, "missing")),
+            "not_finite": _not_finite(table[column]) if column in table.columns else 0,
+        }
+        for column, kind in schema.columns.items()
     ]
     return pl.DataFrame(rows).with_columns(as_expected=pl.col("expected") == pl.col("found"))
 
@@ -41,50 +50,92 @@ def row_facts(tables: Tables, window: Window) -> dict[str, pl.DataFrame]:
     - Every table: ``months_after``, by which the row lies after the as-of month (0 or less: it does not), and
       ``scope_month``, the month in which it became known.
     - Prices: what :func:`price_levels` returns, and ``vwap_ratio``, close / (traded value / volume).
-    - Fundamentals: ``days_after_period``, from the end of the fiscal period to the announcement, and
-      ``balance_gap``, (assets − liabilities − net assets) / assets.
+    - Fundamentals: what :func:`account_facts` returns.
     """
     facts = {name: _dated(table, name, window).with_row_index("row") for name, table in tables.items()}
     if "prices" in facts:
         prices, fundamentals = tables["prices"], tables.get("fundamentals", RAW["fundamentals"].empty())
         facts["prices"] = facts["prices"].hstack(price_levels(prices, fundamentals)).with_columns(_vwap_ratio())
     if "fundamentals" in facts:
-        assets = pl.col("total_assets")
-        facts["fundamentals"] = facts["fundamentals"].with_columns(
-            days_after_period=(pl.col("available_from") - pl.col("period_end")).dt.total_days(),
-            balance_gap=pl.when(assets > 0).then(
-                (assets - pl.col("total_liabilities") - pl.col("net_assets")).abs() / assets
-            ),
-        )
+        facts["fundamentals"] = facts["fundamentals"].hstack(account_facts(tables["fundamentals"]))
     return facts
 
 
 def month_facts(tables: Tables, window: Window) -> dict[str, pl.DataFrame]:
-    """Return facts about each month of the window, for prices and market.
+    """Return facts about each month of the window; where there are no rows they are null, and counts 0.
 
-    - Prices: ``stocks``; ``stocks_ratio`` to the month before; shares of its rows (0 to 1) with a close and return
-      price (``priced_share``), with a traded value (``traded_share``), with a market value (``valued_share``), whose
-      return price is that of the month before (``unchanged_share``), whose return price moved by more than a factor
-      of two (``large_move_share``), and that have accounts of the last 18 months (``accounts_share``).
-    - Market: ``rows``, and ``returns``, how many of them have a market return.
+    - Prices: what :func:`turnover`, :func:`odd_codes` and :func:`price_months` return, and of the as-of month what
+      :func:`repetition` does.
+    - Fundamentals: what :func:`account_months` and :func:`odd_codes` return.
+    - Market: what :func:`index_months` returns.
+    - Constituents: what :func:`turnover` and :func:`odd_codes` return, and ``priced_share`` of the members that have a
+      price in the month.
     """
-    calendar = pl.DataFrame({"month": [month.first_day for month in window.history]}, schema={"month": pl.Date})
+    prices = tables.get("prices", RAW["prices"].empty())
+    fundamentals = tables.get("fundamentals", RAW["fundamentals"].empty())
     facts = {}
     if "prices" in tables:
-        priced = _monthly_prices(tables["prices"], tables.get("fundamentals", RAW["fundamentals"].empty()))
-        stocks = pl.col("stocks").fill_null(0)
-        before = stocks.shift(1)
         facts["prices"] = (
-            calendar.join(priced, on="month", how="left", maintain_order="left")
-            .with_columns(stocks=stocks)
-            .with_columns(stocks_ratio=pl.when(before > 0).then(stocks / before))
+            turnover(prices)
+            .join(price_months(prices, fundamentals), on="month", how="left")
+            .join(repetition(prices, window.as_of), on="month", how="left")
+            .join(odd_codes(prices), on="month", how="left")
+        )
+    if "fundamentals" in tables:
+        announced = fundamentals.with_columns(month=pl.col("available_from").dt.truncate("1mo"))
+        facts["fundamentals"] = account_months(fundamentals, account_facts(fundamentals), window.as_of).join(
+            odd_codes(announced), on="month", how="left"
         )
     if "market" in tables:
-        counted = tables["market"].group_by("month").agg(rows=pl.len(), returns=pl.col("market_return").count())
-        facts["market"] = calendar.join(counted, on="month", how="left", maintain_order="left").with_columns(
-            pl.col("rows", "returns").fill_null(0)
+        facts["market"] = index_months(tables["market"], prices, fundamentals)
+    if "constituents" in tables:
+        members = tables["constituents"]
+        priced = prices.select("month", "security_id", priced=pl.lit(value=True)).unique()
+        facts["constituents"] = (
+            turnover(members)
+            .join(
+                members.join(priced, on=["month", "security_id"], how="left")
+                .group_by("month")
+                .agg(priced_share=pl.col("priced").is_not_null().mean()),
+                on="month",
+                how="left",
+            )
+            .join(odd_codes(members), on="month", how="left")
         )
+    counts = pl.col("^(stocks|rows|returns|accounts)$")
+    calendar = pl.DataFrame({"month": [month.first_day for month in window.history]}, schema={"month": pl.Date})
+    return {
+        name: calendar.join(frame, on="month", how="left", maintain_order="left").with_columns(counts.fill_null(0))
+        for name, frame in facts.items()
+    }
+
+
+def raw_distributions(tables: Tables, window: Window) -> dict[str, pl.DataFrame]:
+    """Return :func:`distribution_facts` of the prices and of the accounts that became known in the month.
+
+    Prices, without the market's move, lie beside those of the twelve months before. Which firms report depends on the
+    season, so accounts lie beside those of the same calendar month of the three years before.
+    """
+    facts = {}
+    if "prices" in tables:
+        year = list(month_range(window.as_of + -12, window.as_of + -1))
+        growth = market_growth(tables["market"], window) if "market" in tables else {}
+        facts["prices"] = pl.concat(
+            [
+                distribution_facts(tables["prices"], window.as_of, year, _PRICE_LIKE, growth),
+                distribution_facts(tables["prices"], window.as_of, year, _NOT_PRICE_LIKE),
+            ]
+        )
+    if "fundamentals" in tables:
+        figures = [name for name in FUNDAMENTALS.columns if name not in FUNDAMENTALS.key]
+        known = tables["fundamentals"].with_columns(month=pl.col("available_from").dt.truncate("1mo"))
+        season = [window.as_of + -12 * years for years in (1, 2, 3)]
+        facts["fundamentals"] = distribution_facts(known, window.as_of, season, figures)
     return facts
+
+
+def _not_finite(values: pl.Series) -> int:
+    return int((~values.is_finite()).sum()) if values.dtype.is_float() else 0
 
 
 def _dated(table: pl.DataFrame, name: str, window: Window) -> pl.DataFrame:
@@ -98,48 +149,3 @@ def _vwap_ratio() -> pl.Expr:
     traded = (pl.col("volume") > 0) & (pl.col("traded_value") > 0) & (pl.col("close") > 0)
     ratio = pl.col("close") * pl.col("volume") / pl.col("traded_value")
     return pl.when(traded).then(ratio).alias("vwap_ratio")
-
-
-def _monthly_prices(prices: pl.DataFrame, fundamentals: pl.DataFrame) -> pl.DataFrame:
-    move = (pl.col("total_return_price") / pl.col("price_before")).log().abs()
-    returned = pl.any_horizontal(pl.col("total_return_price", "total_return").is_not_null())
-    valued = pl.any_horizontal(pl.col("market_value", "shares_outstanding").is_not_null())
-    positive = (pl.col("total_return_price") > 0) & (pl.col("price_before") > 0)
-    return (
-        _with_accounts(_with_price_before(prices), fundamentals)
-        .group_by("month")
-        .agg(
-            stocks=pl.col("security_id").n_unique(),
-            priced_share=(pl.col("close").is_not_null() & returned).mean(),
-            traded_share=(pl.col("traded_value") > 0).fill_null(value=False).mean(),
-            valued_share=valued.mean(),
-            unchanged_share=(pl.col("total_return_price") == pl.col("price_before")).mean(),
-            large_move_share=pl.when(positive).then(move > pl.lit(_LARGE_MOVE).log()).mean(),
-            accounts_share=pl.col("newest").is_not_null().mean(),
-        )
-    )
-
-
-def _with_price_before(prices: pl.DataFrame) -> pl.DataFrame:
-    """Add the return price of the calendar month before, null if there is none."""
-    before = prices.select("security_id", pl.col("month").dt.offset_by("1mo"), price_before="total_return_price")
-    # A stock that stands twice in a month is reported as such; here it must not multiply rows.
-    once = before.unique(["security_id", "month"], keep="first", maintain_order=True)
-    return prices.join(once, on=["security_id", "month"], how="left", maintain_order="left")
-
-
-def _with_accounts(prices: pl.DataFrame, fundamentals: pl.DataFrame) -> pl.DataFrame:
-    """Add the day from which the ``newest`` accounts known at the end of the month are known, null if too old."""
-    known = fundamentals.select("security_id", "available_from", newest="available_from").drop_nulls()
-    return (
-        prices.with_columns(end=pl.col("month").dt.month_end())
-        .sort("end")
-        .join_asof(
-            known.sort("available_from"),
-            left_on="end",
-            right_on="available_from",
-            by="security_id",
-            tolerance=_OLDEST_ACCOUNTS,
-            check_sortedness=False,
-        )
-    )

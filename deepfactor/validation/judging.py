@@ -20,6 +20,13 @@ os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 # Parts of a result as long as the data; their counts and first examples are kept.
 _LONG = ("unexpected_list", "unexpected_index_list", "unexpected_index_query", "partial_unexpected_index_list")
+# What a row of facts is about, by the first of these columns that it has.
+_NAMES = ("row", "column", "model", "month")
+_EXAMPLES = 3
+# Beyond this many rows naming the unexpected ones takes longer than judging them.
+_FEW = 20_000
+# One source of the library for all frames: adding another takes longer than judging some of them.
+_SOURCE = "facts"
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Judgement:
     met
         Whether every value is as expected (or as many as ``mostly`` asks for).
     observed
-        The value of an aggregate, or up to three unexpected values.
+        The value of an aggregate, or up to three unexpected values, each with what it belongs to where that is known.
     unexpected
         Number of unexpected values; null for an aggregate.
     rows
@@ -66,6 +73,8 @@ def open_context() -> Any:
         logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
         context = great_expectations.get_context(mode="ephemeral")
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        facts = context.data_sources.add_pandas(_SOURCE).add_dataframe_asset(_SOURCE)
+        facts.add_batch_definition_whole_dataframe(_SOURCE)
     except Exception as error:
         raise ValidationFailed(f"Great Expectations cannot be used, so nothing is validated: {error}") from error
     return context
@@ -81,7 +90,7 @@ def judge(context: Any, rules: Sequence[Rule], frame: pl.DataFrame) -> list[Judg
     rules
         Rules of one frame and scope.
     frame
-        The facts; ``row`` numbers them where rows can be set aside.
+        The facts; a column of ``_NAMES`` says what a row is about.
 
     Raises
     ------
@@ -90,31 +99,33 @@ def judge(context: Any, rules: Sequence[Rule], frame: pl.DataFrame) -> list[Judg
     ValidationFailed
         If the library fails: then nothing is known of the data.
     """
+    names = [name for name in _NAMES if name in frame.columns]
+    # Every unexpected row must be known to be set aside; else a few examples do, and of many rows only their values.
+    few = {"result_format": "SUMMARY"} if frame.height <= _FEW else {"result_format": "BASIC"}
+    formats: dict[bool, dict[str, Any]] = {True: {"result_format": "COMPLETE"}, False: few}
+    judged: dict[str, Judgement] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        aside = [rule for rule in rules if rule.severity == "quarantine"]
-        others = [rule for rule in rules if rule.severity != "quarantine"]
-        complete = {"result_format": "COMPLETE", "unexpected_index_column_names": ["row"]}
-        judged = _run(context, aside, frame, complete) | _run(context, others, frame, {"result_format": "BASIC"})
+        for aside, result_format in formats.items():
+            chosen = [rule for rule in rules if (rule.severity == "quarantine") == aside]
+            if chosen:
+                judged |= _run(context, chosen, frame, names[:1], result_format)
     return [judged[rule.name] for rule in rules]
 
 
 def _run(
-    context: Any, rules: Sequence[Rule], frame: pl.DataFrame, result_format: dict[str, Any]
+    context: Any, rules: Sequence[Rule], frame: pl.DataFrame, names: list[str], result_format: dict[str, Any]
 ) -> dict[str, Judgement]:
-    if not rules:
-        return {}
     from great_expectations import ExpectationSuite
 
     table = rules[0].table
     expectations = [_expectation(rule) for rule in rules]
-    columns = _columns(rules, frame)
+    columns = _columns(rules, frame, names)
     try:
-        source = context.data_sources.add_or_update_pandas(table)
-        batch = source.add_dataframe_asset(table).add_batch_definition_whole_dataframe(table)
         suite = ExpectationSuite(name=table, expectations=expectations)
+        batch = context.data_sources.get(_SOURCE).get_asset(_SOURCE).get_batch_definition(_SOURCE)
         results = batch.get_batch({"dataframe": frame.select(columns).to_pandas()}).validate(
-            suite, result_format=result_format
+            suite, result_format=result_format | ({"unexpected_index_column_names": names} if names else {})
         )
     except Exception as error:
         raise ValidationFailed(
@@ -122,7 +133,7 @@ def _run(
             f"{type(error).__name__}: {error}; correct the suite, or report it"
         ) from error
     by_name = {each.expectation_config.meta["name"]: each for each in results.results}
-    return {rule.name: _judgement(rule, by_name.get(rule.name)) for rule in rules}
+    return {rule.name: _judgement(rule, by_name.get(rule.name), names, frame) for rule in rules}
 
 
 def _expectation(rule: Rule) -> Any:
@@ -139,7 +150,7 @@ def _expectation(rule: Rule) -> Any:
         ) from None
 
 
-def _columns(rules: Sequence[Rule], frame: pl.DataFrame) -> list[str]:
+def _columns(rules: Sequence[Rule], frame: pl.DataFrame, names: list[str]) -> list[str]:
     """Return the columns that rules are about, and no others: converting them costs most of the time."""
     wanted: dict[str, Rule] = {}
     for rule in rules:
@@ -152,29 +163,58 @@ def _columns(rules: Sequence[Rule], frame: pl.DataFrame) -> list[str]:
                 f"include/expectations/{rule.table}.json: {rule.name}: there is no column {column} among the facts "
                 f"of its {rule.of}: {frame.columns}"
             )
-    row = ["row"] if "row" in frame.columns else []
-    return [*row, *(column for column in wanted if column != "row")] or frame.columns[:1]
+    return list(dict.fromkeys([*names, *wanted])) or frame.columns[:1]
 
 
-def _judgement(rule: Rule, result: Any) -> Judgement:
+def _judgement(rule: Rule, result: Any, names: list[str], frame: pl.DataFrame) -> Judgement:
     if result is None or _raised(result.exception_info):
         raise ValidationFailed(
             f"the expectation {rule.table}: {rule.name} could not be evaluated, so the month is not validated: "
             f"{_raised(result.exception_info) if result is not None else 'there is no result'}"
         )
     found = result.result
-    examples = [_plain(each) for each in found.get("partial_unexpected_list", []) if _plain(each) is not None]
-    rows = {each["row"]: _values(each) for each in found.get("unexpected_index_list") or []}
+    if "row_condition" in rule.kwargs and not found.get("element_count"):
+        raise ConfigurationError(
+            f"include/expectations/{rule.table}.json: {rule.name}: no {rule.of} meet {rule.kwargs['row_condition']}; "
+            "correct the condition"
+        )
+    aside = rule.severity == "quarantine"
+    rows = {each["row"]: _values(each, names) for each in (found.get("unexpected_index_list") or [] if aside else [])}
+    observed = _plain(found["observed_value"]) if "observed_value" in found else _examples(rule, found, names, frame)
     for part in _LONG:
         found.pop(part, None)
     return Judgement(
         rule=rule,
         met=bool(result.success),
-        observed=_plain(found["observed_value"]) if "observed_value" in found else examples[:3],
+        observed=observed,
         unexpected=found.get("unexpected_count"),
         rows=rows,
         result=result,
     )
+
+
+def _examples(rule: Rule, found: Mapping[str, Any], names: list[str], frame: pl.DataFrame) -> list[Any]:
+    """Return the first unexpected values; with what they belong to, unless that is the month that is judged."""
+    named = found.get("partial_unexpected_index_list") or []
+    if not named or (rule.of, rule.scope) == ("months", "month"):
+        plain = (_plain(each) for each in found.get("partial_unexpected_list", []))
+        return [value for value in plain if value is not None][:_EXAMPLES]
+    examples = []
+    for each in named[:_EXAMPLES]:
+        values = _values(each, [*names, "security_id", "month"])
+        examples.append(_subject(each[names[0]], names[0], frame) + (f": {values}" if values else ""))
+    return examples
+
+
+def _subject(name: Any, of: str, frame: pl.DataFrame) -> str:
+    if of == "month":
+        return str(name)[: len("YYYY-MM")]
+    if of != "row":
+        return str(name)
+    content = frame.row(by_predicate=pl.col("row") == name, named=True)
+    month = content.get("scope_month")
+    parts = [content.get("security_id"), None if month is None else f"{month:%Y-%m}"]
+    return " ".join(str(part) for part in parts if part is not None) or f"row {name}"
 
 
 def _raised(information: Mapping[str, Any]) -> str | None:
@@ -184,8 +224,8 @@ def _raised(information: Mapping[str, Any]) -> str | None:
     return next((message for each in information.values() if (message := _raised(each))), None)
 
 
-def _values(unexpected: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {_plain(value)}" for name, value in unexpected.items() if name != "row")
+def _values(unexpected: Mapping[str, Any], names: Sequence[str]) -> str:
+    return ", ".join(f"{name} = {_plain(value)}" for name, value in unexpected.items() if name not in names)
 
 
 def _plain(value: Any) -> Any:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from deepfactor.errors import ConfigurationError
+from deepfactor.schemas import RAW
 
 Severity = Literal["error", "quarantine", "warning"]
-Frame = Literal["columns", "rows", "months"]
+Frame = Literal["columns", "rows", "months", "distributions", "models"]
 Scope = Literal["month", "window"]
+
+# The frames of facts of each table, and the one scope that some of them have.
+FRAMES: Mapping[str, tuple[Frame, ...]] = {
+    "prices": ("columns", "rows", "months", "distributions"),
+    "fundamentals": ("columns", "rows", "months", "distributions"),
+    "market": ("columns", "rows", "months"),
+    "constituents": ("columns", "rows", "months"),
+    "descriptors": ("columns", "rows", "distributions"),
+    "signals": ("columns", "rows", "models"),
+}
+_SCOPE: Mapping[str, Scope] = {"columns": "window", "distributions": "month", "models": "month"}
 
 _REQUIRED = {"name", "severity", "of", "scope", "message"}
 _CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -27,13 +39,14 @@ class Rule:
     Attributes
     ----------
     table
-        The raw table, which is also the suite's name.
+        The table, which is also the suite's name.
     name
         Identifies the rule within its suite.
     type, kwargs
         The expectation of Great Expectations.
     severity
-        ``error`` stops the month, ``quarantine`` sets failing rows aside, ``warning`` is reported.
+        ``error`` stops the month, ``quarantine`` sets failing rows aside, ``warning`` is reported. Of what a run has
+        computed nothing can be set aside.
     of
         The frame of facts it is about; only rows can be set aside.
     scope
@@ -56,7 +69,7 @@ class Rule:
 
 
 def read_suite(table: str, suite: Mapping[str, Any] | None) -> tuple[Rule, ...]:
-    """Read the suite of a raw table.
+    """Read the suite of a table.
 
     Raises
     ------
@@ -66,6 +79,8 @@ def read_suite(table: str, suite: Mapping[str, Any] | None) -> tuple[Rule, ...]:
     where = f"include/expectations/{table}.json"
     if suite is None:
         raise ConfigurationError(f"{where}: there is no suite for {table}, so the month cannot be validated; add one")
+    if unknown := sorted(set(suite) - {"notes", "expectations"}):
+        raise ConfigurationError(f"{where}: the keys {unknown} are unknown; a suite has notes and expectations")
     expectations = suite.get("expectations")
     if not isinstance(expectations, list) or not expectations:
         raise ConfigurationError(f"{where}: the suite is empty, so the month cannot be validated; add expectations")
@@ -77,10 +92,27 @@ def read_suite(table: str, suite: Mapping[str, Any] | None) -> tuple[Rule, ...]:
     return rules
 
 
+def read_suites(tables: Iterable[str], suites: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Rule, ...]]:
+    """Read the suites of tables.
+
+    Raises
+    ------
+    ConfigurationError
+        If one is missing or cannot be understood, or a suite is of no table at all, as when its name is misspelt.
+    """
+    if unknown := sorted(set(suites) - set(FRAMES)):
+        raise ConfigurationError(
+            f"include/expectations: {unknown} are suites of no table; the tables are {list(FRAMES)}"
+        )
+    return {table: read_suite(table, suites.get(table)) for table in tables}
+
+
 def _read_rule(table: str, expectation: Any, where: str) -> Rule:
     if not isinstance(expectation, dict) or set(expectation) != {"type", "kwargs", "meta"}:
         raise ConfigurationError(f"{where}: must have exactly the keys type, kwargs and meta")
     meta = expectation["meta"]
+    if not isinstance(meta, dict) or not isinstance(expectation["kwargs"], dict):
+        raise ConfigurationError(f"{where}: kwargs and meta must hold keys and values")
     missing = sorted(_REQUIRED - set(meta))
     unknown = sorted(set(meta) - _REQUIRED - {"maximum_share"})
     if missing or unknown:
@@ -88,9 +120,21 @@ def _read_rule(table: str, expectation: Any, where: str) -> Rule:
     for key, choices in _CHOICES.items():
         if meta[key] not in choices:
             raise ConfigurationError(f"{where} ({meta['name']}): {key} {meta[key]!r} must be one of {choices}")
+    _check_frame(table, meta, where)
     share = meta.get("maximum_share")
     if (meta["severity"] == "quarantine") != isinstance(share, int | float):
         raise ConfigurationError(f"{where} ({meta['name']}): quarantine, and only that, needs a maximum_share")
     if share is not None and (meta["of"], meta["scope"]) != ("rows", "window"):
         raise ConfigurationError(f"{where} ({meta['name']}): only rows of the window can be set aside")
+    if share is not None and table not in RAW:
+        raise ConfigurationError(f"{where} ({meta['name']}): nothing can be set aside of {table}, which a run computed")
     return Rule(table=table, type=expectation["type"], kwargs=expectation["kwargs"], **{"maximum_share": share, **meta})
+
+
+def _check_frame(table: str, meta: Mapping[str, Any], where: str) -> None:
+    frames = FRAMES[table]
+    if meta["of"] not in frames:
+        raise ConfigurationError(f"{where} ({meta['name']}): of {table} there are only facts of its {frames}")
+    scope = _SCOPE.get(meta["of"], meta["scope"])
+    if meta["scope"] != scope:
+        raise ConfigurationError(f"{where} ({meta['name']}): {meta['of']} have no scope but {scope!r}")

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import polars as pl
 
 from deepfactor.config import Config
-from deepfactor.errors import ValidationFailed
+from deepfactor.errors import ConfigurationError, DeepfactorError, ValidationFailed
 from deepfactor.months import Window
-from deepfactor.schemas import REQUIRED
+from deepfactor.schemas import RAW, REQUIRED, Table
 from deepfactor.validation.documents import PASSED, STOPPED, render
-from deepfactor.validation.facts import column_facts, month_facts, row_facts
+from deepfactor.validation.facts import column_facts, month_facts, raw_distributions, row_facts
 from deepfactor.validation.judging import Judgement, judge, open_context
-from deepfactor.validation.suites import Rule, read_suite
+from deepfactor.validation.quarantine import excess, quarantined, without
+from deepfactor.validation.suites import Rule, read_suites
 
-QUARANTINE_SCHEMA = {
-    "table": pl.String,
-    "row": pl.Int64,
-    "month": pl.Date,
-    "security_id": pl.String,
-    "reason": pl.String,
-    "details": pl.String,
-}
+Tables = Mapping[str, pl.DataFrame]
+# The frames of facts of one kind, by table.
+Facts = Callable[[Tables, Window], Mapping[str, pl.DataFrame]]
 
-Frames = Mapping[tuple[str, str], pl.DataFrame]
+_RAW_FACTS: dict[str, Facts] = {"rows": row_facts, "months": month_facts, "distributions": raw_distributions}
 
 
 @dataclass(frozen=True)
@@ -40,19 +38,30 @@ class Validation:
     verdict
         The same in numbers, for machines: JSON without times or random identifiers.
     tables
-        The raw tables without the rows set aside.
+        The tables without the rows set aside.
     quarantined
-        A row for each row set aside: ``table``, ``row`` (0-based in the raw table), ``month`` in which it became
-        known, ``security_id``, ``reason`` (the first rule it fails) and ``details`` (all of them, with values).
-    documents
-        Data Docs: relative path and content.
+        A row for each row set aside, as :func:`deepfactor.validation.quarantine.quarantined` returns it.
+    render
+        Makes the Data Docs.
     """
 
     passed: bool
     verdict: dict[str, Any]
     tables: dict[str, pl.DataFrame]
     quarantined: pl.DataFrame
-    documents: dict[str, bytes]
+    render: Callable[[], dict[str, bytes]] = field(repr=False)
+
+    @cached_property
+    def documents(self) -> dict[str, bytes]:
+        """Data Docs: relative path and content.
+
+        Raises
+        ------
+        ValidationFailed
+            If they cannot be made: a verdict that nobody can look up is none.
+        """
+        with _closed(self.verdict["month"]):
+            return self.render()
 
     def require(self) -> Validation:
         """Return itself if it passed.
@@ -68,7 +77,7 @@ class Validation:
         return self
 
 
-def validate(tables: Mapping[str, pl.DataFrame], window: Window, config: Config) -> Validation:
+def validate(tables: Tables, window: Window, config: Config) -> Validation:
     """Judge the raw tables of a window by the expectation suites.
 
     Parameters
@@ -89,59 +98,118 @@ def validate(tables: Mapping[str, pl.DataFrame], window: Window, config: Config)
     """
     if missing := [name for name in REQUIRED if name not in tables]:
         raise ValidationFailed(f"{window.as_of}: there is no {', '.join(missing)}, so the month is not validated")
-    rules = {name: read_suite(name, config.expectations.get(name)) for name in tables}
-    columns = {(name, "columns"): column_facts(name, table) for name, table in tables.items()}
-    context = open_context()
-    judgements = _judge_all(context, rules, columns, window)
-    faults = _faults(judgements, {}, window)
-    # Facts about rows and months can only be computed from columns that are as they should be.
-    if not faults:
-        frames = _facts(tables, window)
-        judgements += _judge_all(context, rules, frames, window)
-        faults = _faults(judgements, frames, window)
-    quarantined = _quarantined(judgements, tables)
-    summaries = {name: _summary(name, faults, quarantined) for name in tables}
+    if unknown := [name for name in tables if name not in RAW]:
+        raise ValidationFailed(f"{window.as_of}: {unknown} are no raw tables, so the month is not validated")
+    return conclude(tables, {name: RAW[name] for name in tables}, _RAW_FACTS, window, config)
+
+
+def conclude(
+    tables: Tables, schemas: Mapping[str, Table], facts: Mapping[str, Facts], window: Window, config: Config
+) -> Validation:
+    """Judge tables by their suites: columns, then each kind of facts, then what follows from it.
+
+    Parameters
+    ----------
+    tables, schemas
+        The tables, and what they must be, by name.
+    facts
+        For each kind of facts what computes its frames.
+    window, config
+        As in :func:`validate`.
+
+    Raises
+    ------
+    ConfigurationError, ValidationFailed
+        As in :func:`validate`.
+    """
+    rules = read_suites(tables, config.expectations)
+    with _closed(str(window.as_of)):
+        examined = _examine(tables, schemas, facts, rules, window)
+    summaries = {name: _summary(name, examined) for name in tables}
     return Validation(
-        passed=not faults,
-        verdict=_verdict(rules, judgements, faults, quarantined, window),
-        tables={name: _without(table, quarantined.filter(table=name)["row"]) for name, table in tables.items()},
-        quarantined=quarantined,
-        documents=render(window.as_of, config.calendar, judgements, summaries),
+        passed=not examined.faults,
+        verdict=_verdict(rules, examined, window),
+        tables=without(tables, examined.aside),
+        quarantined=examined.aside,
+        render=partial(render, window.as_of, config.calendar, examined.judgements, summaries),
     )
 
 
-def _facts(tables: Mapping[str, pl.DataFrame], window: Window) -> Frames:
+@contextmanager
+def _closed(month: str) -> Iterator[None]:
+    """Turn whatever goes wrong into a month that is not validated."""
     try:
-        rows, months = row_facts(tables, window), month_facts(tables, window)
-    except pl.exceptions.PolarsError as error:
+        yield
+    except DeepfactorError:
+        raise
+    except Exception as error:
         raise ValidationFailed(
-            f"{window.as_of}: the facts to be judged cannot be computed, so the month is not validated: {error}"
+            f"{month}: the facts to be judged cannot be computed, so the month is not validated: "
+            f"{type(error).__name__}: {error}"
         ) from error
-    return {(name, "rows"): frame for name, frame in rows.items()} | {
-        (name, "months"): frame for name, frame in months.items()
-    }
 
 
-def _judge_all(context: Any, rules: Mapping[str, Sequence[Rule]], frames: Frames, window: Window) -> list[Judgement]:
-    judged: dict[tuple[str, str], Judgement] = {}
-    for (table, of), frame in frames.items():
+@dataclass
+class _Examination:
+    """What is known so far: judgements, what stops the month in sentences, and the rows set aside."""
+
+    judgements: list[Judgement] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    aside: pl.DataFrame = field(default_factory=lambda: quarantined([], {}))
+
+
+def _examine(
+    tables: Tables,
+    schemas: Mapping[str, Table],
+    facts: Mapping[str, Facts],
+    rules: Mapping[str, Sequence[Rule]],
+    window: Window,
+) -> _Examination:
+    context = open_context()
+    columns = {name: column_facts(schemas[name], table) for name, table in tables.items()}
+    examined = _Examination(_judge_all(context, rules, "columns", columns, window))
+    examined.faults = _faults(examined.judgements, columns, window)
+    # Facts about anything else can only be computed from columns that are as they should be.
+    if not examined.faults:
+        for of, compute in facts.items():
+            frames = compute(tables, window)
+            judged = _judge_all(context, rules, of, frames, window)
+            examined.judgements += judged
+            examined.faults += _faults(judged, frames, window)
+            if of == "rows":
+                examined.aside = quarantined(judged, tables)
+        _require_all_judged(rules, examined.judgements)
+    order = [(table, rule.name) for table, suite in rules.items() for rule in suite]
+    examined.judgements.sort(key=lambda each: order.index((each.rule.table, each.rule.name)))
+    return examined
+
+
+def _judge_all(
+    context: Any, rules: Mapping[str, Sequence[Rule]], of: str, frames: Mapping[str, pl.DataFrame], window: Window
+) -> list[Judgement]:
+    judged = []
+    for table, frame in frames.items():
         for scope in ("window", "month"):
             chosen = [rule for rule in rules[table] if (rule.of, rule.scope) == (of, scope)]
-            if not chosen:
-                continue
-            for judgement in judge(context, chosen, _scoped(frame, of, scope, window)):
-                judged[table, judgement.rule.name] = judgement
-    keys = [(table, rule.name) for table, suite in rules.items() for rule in suite]
-    return [judged[key] for key in keys if key in judged]
+            if chosen:
+                judged += judge(context, chosen, _scoped(frame, of, scope, window))
+    return judged
+
+
+def _require_all_judged(rules: Mapping[str, Sequence[Rule]], judgements: Iterable[Judgement]) -> None:
+    judged = {(each.rule.table, each.rule.name) for each in judgements}
+    left = [(table, rule.name) for table, suite in rules.items() for rule in suite if (table, rule.name) not in judged]
+    if left:
+        raise ConfigurationError(f"nothing is known that {left} could judge, so the month is not validated")
 
 
 def _scoped(frame: pl.DataFrame, of: str, scope: str, window: Window) -> pl.DataFrame:
-    if scope == "window" or of == "columns":
+    if scope == "window" or of not in ("rows", "months"):
         return frame
     return frame.filter(pl.col("scope_month" if of == "rows" else "month") == window.as_of.first_day)
 
 
-def _faults(judgements: Iterable[Judgement], frames: Frames, window: Window) -> list[str]:
+def _faults(judgements: Iterable[Judgement], frames: Mapping[str, pl.DataFrame], window: Window) -> list[str]:
     """Return what stops the month, in sentences."""
     faults = []
     for each in judgements:
@@ -149,71 +217,27 @@ def _faults(judgements: Iterable[Judgement], frames: Frames, window: Window) -> 
         found = "" if each.observed in (None, []) else f" (found {each.observed})"
         if rule.severity == "error" and not each.met:
             faults.append(f"{rule.table}: {rule.message}{found}")
-        if rule.maximum_share is not None and each.rows:
-            share = _largest_share(each.rows, frames[rule.table, "rows"], window)
-            # One row alone never stops a month, however small the market.
-            if share > rule.maximum_share and len(each.rows) > 1:
-                faults.append(
-                    f"{rule.table}: {rule.message}, in {share:.1%} of rows where {rule.maximum_share:.1%} are allowed"
-                    f"{found}"
-                )
+        share = excess(each, frames[rule.table], window)
+        if share is not None:
+            allowed = f"in {share:.1%} of rows where {rule.maximum_share:.1%} are allowed"
+            faults.append(f"{rule.table}: {rule.message}, {allowed}{found}")
     return faults
 
 
-def _largest_share(rows: Mapping[int, str], frame: pl.DataFrame, window: Window) -> float:
-    """Return the share of rows set aside, of the window or of the as-of month, whichever is larger."""
-    month = (frame["scope_month"] == window.as_of.first_day).to_numpy()
-    aside = int(month[sorted(rows)].sum())
-    return max(len(rows) / frame.height, aside / int(month.sum()) if month.any() else 0.0)
-
-
-def _quarantined(judgements: Iterable[Judgement], tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    reasons: dict[tuple[str, int], list[tuple[str, str]]] = {}
-    for each in judgements:
-        for row, values in each.rows.items():
-            reasons.setdefault((each.rule.table, int(row)), []).append((each.rule.name, values))
-    records = []
-    for (name, row), found in sorted(reasons.items()):
-        content = tables[name].row(row, named=True)
-        day = content["available_from" if name == "fundamentals" else "month"]
-        records.append(
-            {
-                "table": name,
-                "row": row,
-                "month": None if day is None else day.replace(day=1),
-                "security_id": content.get("security_id"),
-                "reason": found[0][0],
-                "details": "; ".join(f"{reason}: {values}" for reason, values in found),
-            }
-        )
-    return pl.DataFrame(records, schema=QUARANTINE_SCHEMA)
-
-
-def _without(table: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
-    aside = rows.cast(pl.UInt32).implode()
-    return table.with_row_index("row").filter(~pl.col("row").is_in(aside)).drop("row") if rows.len() else table
-
-
-def _summary(name: str, faults: Sequence[str], quarantined: pl.DataFrame) -> str:
-    own = [fault for fault in faults if fault.startswith(f"{name}: ")]
-    aside = quarantined.filter(table=name).height
+def _summary(name: str, examined: _Examination) -> str:
+    own = [fault for fault in examined.faults if fault.startswith(f"{name}: ")]
+    aside = examined.aside.filter(table=name).height
     return (f"{STOPPED} {'; '.join(own)}. " if own else f"{PASSED} ") + f"{aside} rows set aside."
 
 
-def _verdict(
-    rules: Mapping[str, Sequence[Rule]],
-    judgements: Sequence[Judgement],
-    faults: Sequence[str],
-    quarantined: pl.DataFrame,
-    window: Window,
-) -> dict[str, Any]:
-    judged = {(each.rule.table, each.rule.name): each for each in judgements}
-    counts = quarantined.group_by("table", "reason").len("rows").sort("table", "reason")
+def _verdict(rules: Mapping[str, Sequence[Rule]], examined: _Examination, window: Window) -> dict[str, Any]:
+    judged = {(each.rule.table, each.rule.name): each for each in examined.judgements}
+    counts = examined.aside.group_by("table", "reason").len("rows").sort("table", "reason")
     return {
         "month": str(window.as_of),
         "first_month": str(window.first_history),
-        "passed": not faults,
-        "faults": list(faults),
+        "passed": not examined.faults,
+        "faults": examined.faults,
         "quarantined": counts.to_dicts(),
         "expectations": [
             _entry(rule, judged.get((table, rule.name))) for table, suite in rules.items() for rule in suite

@@ -8,15 +8,14 @@ import pytest
 
 from deepfactor.config import load_config
 from deepfactor.errors import ConfigurationError
-from deepfactor.schemas import RAW
-from deepfactor.validation.suites import read_suite
+from deepfactor.validation.suites import FRAMES, read_suite
 
 META = {"name": "n", "severity": "error", "of": "rows", "scope": "window", "message": "m"}
 GOOD = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "month"}, "meta": META}
 
 
-@pytest.mark.parametrize("table", RAW)
-def test_every_raw_table_has_a_suite_that_can_be_read(table: str) -> None:
+@pytest.mark.parametrize("table", FRAMES)
+def test_every_table_has_a_suite_that_can_be_read(table: str) -> None:
     rules = read_suite(table, load_config().expectations[table])
     assert {"schema"} <= {rule.name for rule in rules}
     assert any(rule.severity == "error" for rule in rules)
@@ -29,6 +28,8 @@ def test_every_raw_table_has_a_suite_that_can_be_read(table: str) -> None:
         ({}, "the suite is empty, so the month cannot be validated"),
         ({"expectations": []}, "the suite is empty"),
         ({"expectations": [{"type": "x"}]}, "expectation 1: must have exactly the keys type, kwargs and meta"),
+        ({"expectations": [GOOD], "expectation": []}, r"the keys \['expectation'\] are unknown"),
+        ({"expectations": [GOOD | {"meta": None}]}, "expectation 1: kwargs and meta must hold keys and values"),
         ({"expectations": [GOOD, GOOD]}, r"the names \['n'\] stand twice"),
     ],
 )
@@ -48,9 +49,17 @@ def test_bad_suite(suite: dict[str, Any] | None, expected: str) -> None:
             {"severity": "quarantine", "maximum_share": 0.1, "scope": "month"},
             "only rows of the window can be set aside",
         ),
+        ({"of": "models"}, "of prices there are only facts of its"),
+        ({"of": "distributions"}, "distributions have no scope but 'month'"),
         ({"color": "red"}, r"lacks nothing and has the unknown \['color'\]"),
     ],
 )
 def test_bad_expectation(changes: dict[str, Any], expected: str) -> None:
     with pytest.raises(ConfigurationError, match=expected):
         read_suite("prices", {"expectations": [GOOD | {"meta": META | changes}]})
+
+
+def test_nothing_is_set_aside_of_what_a_run_computed() -> None:
+    meta = META | {"severity": "quarantine", "maximum_share": 0.1}
+    with pytest.raises(ConfigurationError, match="nothing can be set aside of signals, which a run computed"):
+        read_suite("signals", {"expectations": [GOOD | {"meta": meta}]})
