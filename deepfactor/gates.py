@@ -67,6 +67,7 @@ def ledger_imbalance(account: Relevance) -> float:
 
 def judge(
     validation_passed: bool,
+    results_passed: bool,
     universe: int,
     signals: pl.DataFrame,
     imbalances: Mapping[str, float],
@@ -79,6 +80,8 @@ def judge(
     ----------
     validation_passed
         The verdict on the raw data.
+    results_passed
+        The verdict on descriptors and signals.
     universe
         Number of stocks in the month's universe.
     signals
@@ -91,7 +94,10 @@ def judge(
         The thresholds.
     """
     verdicts = [
-        at_least("validation", None, float(validation_passed), 1.0, "1 if the raw data passed its expectations, else 0")
+        at_least(
+            "validation", None, float(validation_passed), 1.0, "1 if the raw data passed its expectations, else 0"
+        ),
+        at_least("results", None, float(results_passed), 1.0, "1 if descriptors and signals passed theirs, else 0"),
     ]
     for model in models:
         predictions = signals.filter(pl.col("model") == model)["prediction"].to_numpy()

@@ -35,6 +35,35 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 
 
+def fetch(month: Month, config: Config, api_key: str | None = None) -> dict[str, pl.DataFrame]:
+    """Return the raw tables of the month and of the history it needs.
+
+    Parameters
+    ----------
+    month, config
+        As in every step.
+    api_key
+        Key of a data service; None: that of the service's environment variable.
+
+    Raises
+    ------
+    SourceError
+        If the delivery is missing or cannot be read.
+    HistoryError
+        If it does not reach back far enough.
+    """
+    from deepfactor.sources import open_source
+
+    window = Window(month)
+    source = open_source(config.source, api_key)
+    datasets = source.datasets()
+    if missing := [name for name in REQUIRED if name not in datasets]:
+        raise HistoryError(f"the source delivers {datasets}, but {missing} are needed too; map them")
+    tables = {name: source.fetch(name, window.first_history, month) for name in datasets}
+    check_history(tables["prices"], window)
+    return tables
+
+
 def ingest(month: Month, store: Store, config: Config, api_key: str | None = None) -> Run:
     """Fetch the raw tables of the month and of the history it needs, and store them by content.
 
@@ -52,16 +81,8 @@ def ingest(month: Month, store: Store, config: Config, api_key: str | None = Non
     HistoryError
         If it does not reach back far enough.
     """
-    from deepfactor.sources import open_source
-
     started = perf_counter()
-    window = Window(month)
-    source = open_source(config.source, api_key)
-    datasets = source.datasets()
-    if missing := [name for name in REQUIRED if name not in datasets]:
-        raise HistoryError(f"the source delivers {datasets}, but {missing} are needed too; map them")
-    tables = {name: source.fetch(name, window.first_history, month) for name in datasets}
-    check_history(tables["prices"], window)
+    tables = fetch(month, config, api_key)
     raw = {name: store_raw(name, tables[name], store) for name in sorted(tables)}
     run, inputs = start_run(month, store, config, raw)
     rows = {f"raw rows of {name}": frame.height for name, frame in tables.items()}
@@ -199,7 +220,7 @@ def attribute(run: Run, store: Store, config: Config) -> StepRecord:
 
 
 def bless(run: Run, store: Store, config: Config) -> StepRecord:
-    """Hold the month against its gates.
+    """Hold descriptors and signals against their expectations, and the month against its gates.
 
     Raises
     ------
@@ -209,19 +230,34 @@ def bless(run: Run, store: Store, config: Config) -> StepRecord:
 
     def work() -> StepRecord:
         from deepfactor.gates import judge
+        from deepfactor.validation.results import validate_results
 
         attributed = read_record(run, store, "attribute").objects
+        described = read_record(run, store, "describe")
+        signals = store.read_frame(attributed["signals.parquet"])
+        results = validate_results(
+            store.read_frame(described.objects["descriptors.parquet"]),
+            signals,
+            store.read_frame(attributed["ledger.parquet"]),
+            run.month,
+            config,
+        )
         verdicts = judge(
             validation_passed=bool(read_record(run, store, "validate").facts["validation passed"]),
-            universe=int(read_record(run, store, "describe").facts["stocks in the universe"]),
-            signals=store.read_frame(attributed["signals.parquet"]),
+            results_passed=results.passed,
+            universe=int(described.facts["stocks in the universe"]),
+            signals=signals,
             imbalances=store.read_json(attributed["imbalances.json"]),
             models=config.models,
             gates=config.gates,
         )
-        body = json_to_bytes([verdict.as_dict() for verdict in verdicts])
+        bodies = {
+            "gates.json": json_to_bytes([verdict.as_dict() for verdict in verdicts]),
+            "results/verdict.json": json_to_bytes(results.verdict),
+            **{f"results/data_docs/{path}": body for path, body in results.documents.items()},
+        }
         facts = {"gates passed": all(verdict.passed for verdict in verdicts)}
-        return store_objects(run, store, "bless", {"gates.json": body}, facts)
+        return store_objects(run, store, "bless", bodies, facts)
 
     record = once(run, store, config, "bless", work)
     require_blessed(run, store, record)

@@ -92,8 +92,8 @@ class PublishedMonth:
         The commit.
     signals, ledger, shares
         ``schemas.SIGNALS``, ``LEDGER`` and ``SHARES`` of all models.
-    validation
-        The verdict on the raw data.
+    validation, results
+        The verdicts on the raw data, and on descriptors and signals.
     gates
         The gates' verdicts.
     """
@@ -103,6 +103,7 @@ class PublishedMonth:
     ledger: pl.DataFrame
     shares: pl.DataFrame
     validation: dict[str, Any]
+    results: dict[str, Any]
     gates: list[dict[str, Any]]
 
     def report(self) -> MonthReport:
@@ -120,6 +121,7 @@ class PublishedMonth:
             ledger=self.ledger,
             shares=self.shares,
             validation=self.validation,
+            results=self.results,
             gates=self.gates,
         )
 
@@ -167,6 +169,7 @@ def open_month(store: Store, manifest: Manifest) -> PublishedMonth:
         ledger=store.read_frame(named["ledger.parquet"]),
         shares=store.read_frame(named["shares.parquet"]),
         validation=store.read_json(named["validation/verdict.json"]),
+        results=store.read_json(named["results/verdict.json"]),
         gates=store.read_json(named["gates.json"]),
     )
 

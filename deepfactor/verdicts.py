@@ -55,4 +55,9 @@ def require_blessed(run: Run, store: Store, record: StepRecord) -> None:
         for each in verdicts
         if not each["passed"]
     ]
-    raise NotBlessed(f"{run.month} is not published, a gate refused it: " + "; ".join(refused))
+    faults = store.read_json(record.objects["results/verdict.json"])["faults"]
+    raise NotBlessed(
+        f"{run.month} is not published, a gate refused it: {'; '.join(refused)}"
+        + (f". Of descriptors and signals: {'; '.join(faults)}" if faults else "")
+        + f". The Data Docs are below {store.url(run.key('results/data_docs/'))}"
+    )

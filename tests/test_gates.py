@@ -20,9 +20,9 @@ def _signals(*predictions: float) -> pl.DataFrame:
 
 
 def _judged(
-    signals: pl.DataFrame, *, passed: bool = True, imbalance: float = 1e-15, universe: int = 4
+    signals: pl.DataFrame, *, passed: bool = True, results: bool = True, imbalance: float = 1e-15, universe: int = 4
 ) -> dict[str, Gate]:
-    verdicts = judge(passed, universe, signals, {"dfm1": imbalance}, ["dfm1"], GATES)
+    verdicts = judge(passed, results, universe, signals, {"dfm1": imbalance}, ["dfm1"], GATES)
     return {each.gate: each for each in verdicts}
 
 
@@ -37,6 +37,7 @@ def test_a_good_month_passes_and_leaves_its_numbers() -> None:
     ("gate", "signals", "changes"),
     [
         ("validation", _signals(0.01, 0.02, 0.03), {"passed": False}),
+        ("results", _signals(0.01, 0.02, 0.03), {"results": False}),
         ("ledger", _signals(0.01, 0.02, 0.03), {"imbalance": 1e-8}),
         ("ledger", _signals(0.01, 0.02, 0.03), {"imbalance": math.nan}),
         ("coverage", _signals(0.01, 0.02), {}),
@@ -52,8 +53,8 @@ def test_each_gate_refuses(gate: str, signals: pl.DataFrame, changes: dict[str, 
 
 
 def test_a_model_without_predictions_fails_all_its_gates() -> None:
-    verdicts = judge(True, 4, _signals(), {}, ["dfm1"], GATES)
-    assert [each.passed for each in verdicts] == [True, False, False, False, False]
+    verdicts = judge(True, True, 4, _signals(), {}, ["dfm1"], GATES)
+    assert [each.passed for each in verdicts] == [True, True, False, False, False, False]
     assert all(each.value is None or math.isfinite(each.value) for each in verdicts)
 
 
@@ -65,5 +66,5 @@ def test_thresholds_themselves_pass() -> None:
 
 def test_thresholds_come_from_the_configuration() -> None:
     strict = replace(GATES, minimum_coverage=0.9)
-    verdicts = judge(True, 4, _signals(0.01, 0.02, 0.03), {"dfm1": 0.0}, ["dfm1"], strict)
+    verdicts = judge(True, True, 4, _signals(0.01, 0.02, 0.03), {"dfm1": 0.0}, ["dfm1"], strict)
     assert [each.threshold for each in verdicts if each.gate == "coverage"] == [0.9]

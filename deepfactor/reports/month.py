@@ -6,7 +6,7 @@ import base64
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jinja2
@@ -41,8 +41,8 @@ class MonthReport:
         ``step: reason`` counts what was left out.
     signals, ledger, shares
         ``schemas.SIGNALS``, ``schemas.LEDGER`` and ``schemas.SHARES`` of all models.
-    validation
-        The verdict on the month's raw tables.
+    validation, results
+        The verdicts on the month's raw tables, and on its descriptors and signals.
     gates
         For each gate ``gate``, ``model`` (or none), ``value``, ``threshold``, ``passed`` and ``meaning``.
     """
@@ -56,6 +56,7 @@ class MonthReport:
     shares: pl.DataFrame
     validation: Mapping[str, Any]
     gates: list[dict[str, Any]]
+    results: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -141,6 +142,7 @@ def _content(report: MonthReport) -> dict[str, Any]:
         "panels": share_panels(shares, report.models),
         "histogram": histogram(stocks),
         "checks": verdict.checks(report.validation),
+        "result_checks": verdict.checks(report.results),
         "quarantines": verdict.quarantines(report.validation),
         "shares": shares.to_dicts(),
         "failed_gates": failed,

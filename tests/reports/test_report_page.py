@@ -68,6 +68,22 @@ class TestRegression:
         changed.write_text(found, encoding="utf-8")
         assert found == EXPECTED.read_text(encoding="utf-8"), f"if this change is wanted: cp {changed} {EXPECTED}"
 
+    def test_verdict_on_descriptors_and_signals(self, make_report: Any) -> None:
+        unmet = {
+            "table": "signals",
+            "name": "models agree",
+            "severity": "warning",
+            "success": False,
+            "message": "they <b>",
+        }
+        results = {"passed": True, "faults": [], "expectations": [unmet, {**unmet, "success": True}]}
+        page = render_month(make_report(results=results)).decode()
+        assert "Validation of descriptors and signals" in page
+        assert "1 of 2 expectations met" in page
+        assert [row[2][0] for row in body_rows(page.encode(), "expectations-unmet-results")] == ["models agree"]
+        assert 'href="validation/data_docs/index.html"' in page
+        assert 'href="results/data_docs/index.html"' in page
+
     def test_order_of_rows_does_not_change_a_byte(self, make_report: Any) -> None:
         report = make_report(stocks=40)
         shuffled = {
@@ -203,7 +219,7 @@ class TestProperties:
     def test_page_asks_for_nothing(self, make_report: Any) -> None:
         page = render_month(make_report()).decode()
         assert not re.search(r"""(?:src|action|xlink:href)\s*=|https?:|url\(|@import|\sstyle=|\son[a-z]+=""", page)
-        assert set(re.findall(r'href="([^"#]+)', page)) == {"data:,"}
+        assert set(re.findall(r'href="([^"#]+)', page)) == {"data:,", "validation/data_docs/index.html"}
 
     def test_security_policy_allows_exactly_this_style_and_script(self, make_report: Any) -> None:
         page = render_month(make_report(stocks=24)).decode()
