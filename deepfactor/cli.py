@@ -18,9 +18,10 @@ from rich.logging import RichHandler
 
 from deepfactor.config import DEFAULT_CONFIG, INCLUDE, SimulationConfig, load_config
 from deepfactor.errors import DeepfactorError
-from deepfactor.months import Month
+from deepfactor.months import Month, Window
 from deepfactor.publication import read_month, verify_month
 from deepfactor.reports.summary import durations_table, month_summary, objects_table
+from deepfactor.reports.validation import validation_summary
 from deepfactor.stack.commands import demo_command, stack_app
 from deepfactor.store import Store
 
@@ -97,6 +98,42 @@ def verify(month: MonthOption) -> None:
             "are whole",
             highlight=False,
         )
+
+
+@app.command()
+def validate(
+    month: MonthOption,
+    source: Annotated[Path | None, typer.Option(help="Folder of the delivery, instead of the configuration's.")] = None,
+    config: Annotated[Path, typer.Option(help="Configuration file.")] = DEFAULT_CONFIG,
+    documents: Annotated[
+        Path | None, typer.Option(help="Folder for verdict, rows set aside and Data Docs, instead of the store.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict for machines.")] = False,
+) -> None:
+    """Hold a month's raw tables against their expectations; exit with 1 if they do not pass. Nothing is published."""
+    from deepfactor.pipeline import fetch
+    from deepfactor.validation import validate as judge
+    from deepfactor.validation.files import verdict_files, write_files
+
+    with _expected_failures():
+        as_of = Month.parse(month)
+        settings = load_config(config, source)
+        outcome = judge(fetch(as_of, settings), Window(as_of), settings)
+        files = verdict_files(outcome)
+        if documents is not None:
+            write_files(documents, files)
+            place = str(documents / "data_docs" / "index.html")
+        else:
+            with _store() as store:
+                store.put_many([(f"validations/{as_of}/{path}", body) for path, body in files.items()])
+                place = store.url(f"validations/{as_of}/data_docs/index.html")
+        if as_json:
+            typer.echo(files["verdict.json"].decode(), nl=False)
+        else:
+            _console().print(validation_summary(outcome.verdict, outcome.quarantined))
+            _console().print(f"Data Docs: {place}", highlight=False, markup=False, soft_wrap=True)
+    if not outcome.passed:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 from typer.testing import CliRunner, Result
@@ -13,6 +17,7 @@ from typer.testing import CliRunner, Result
 from deepfactor.cli import app
 from deepfactor.config import DEFAULT_CONFIG, Config
 from deepfactor.stack.object_store import Endpoint
+from deepfactor.store import Store
 
 
 @pytest.fixture
@@ -79,6 +84,58 @@ class TestMonth:
         result = _call("run", "--month", month)
         assert result.exit_code == 1
         assert f"'{month}' is not a month: write it as YYYY-MM" in result.stderr
+
+
+class TestValidate:
+    @pytest.fixture
+    def arguments(self, config_file: Path, market_folder: Path, raw_tables: dict[str, pl.DataFrame]) -> list[str]:
+        assert raw_tables
+        return ["validate", "--month", "2016-02", "--source", str(market_folder), "--config", str(config_file)]
+
+    @pytest.mark.usefixtures("environment")
+    def test_a_good_month_in_the_store(self, arguments: list[str]) -> None:
+        result = _call(*arguments)
+        assert result.exit_code == 0, result.stderr
+        assert "2016-02 passed validation" in result.stdout
+        address = result.stdout.split("Data Docs: ")[1].strip()
+        assert address.endswith("/validations/2016-02/data_docs/index.html")
+        store = Store.open(os.environ["DEEPFACTOR_STORE"])
+        assert {"verdict.json", "quarantined.parquet", "data_docs/index.html", "data_docs/prices.html"} <= {
+            key.removeprefix("validations/2016-02/") for key in store.list("validations/")
+        }
+        assert store.list("manifests/") == []
+
+    def test_a_bad_month_in_a_folder(
+        self, arguments: list[str], market_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No store is needed, and nothing but JSON is printed."""
+        monkeypatch.setenv("DEEPFACTOR_STORE", "s3://nowhere")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+        delivery = tmp_path / "delivery"
+        shutil.copytree(market_folder, delivery)
+        file = delivery / "prices" / "2016.parquet"
+        prices = pl.read_parquet(file)
+        newest = pl.col("date").dt.month() == 2
+        codes = prices.filter(newest)["code"].sort()
+        wrong = newest & (pl.col("code") == codes[0])
+        gone = newest & (pl.col("code") > codes[len(codes) * 3 // 4])
+        prices.with_columns(close=pl.when(wrong).then(0.0).otherwise("close")).filter(~gone).write_parquet(file)
+        arguments[arguments.index(str(market_folder))] = str(delivery)
+        documents = ["--documents", str(tmp_path / "docs")]
+        result = _call(*arguments, *documents, "--json")
+        assert result.exit_code == 1
+        verdict = json.loads(result.stdout)
+        assert verdict["passed"] is False
+        assert verdict == json.loads((tmp_path / "docs" / "verdict.json").read_text())
+        assert (tmp_path / "docs" / "data_docs" / "index.html").exists()
+        assert pl.read_parquet(tmp_path / "docs" / "quarantined.parquet")["security_id"].to_list() == [codes[0]]
+
+    def test_files_that_cannot_be_read(self, arguments: list[str], market_folder: Path, tmp_path: Path) -> None:
+        arguments[arguments.index(str(market_folder))] = str(tmp_path / "nowhere")
+        result = _call(*arguments, "--documents", str(tmp_path / "docs"))
+        assert result.exit_code == 1
+        assert "Error" in result.stderr
+        assert not (tmp_path / "docs").exists()
 
 
 def test_an_unreachable_store(monkeypatch: pytest.MonkeyPatch) -> None:
