@@ -61,8 +61,10 @@ def row_facts(tables: Tables, window: Window) -> dict[str, pl.DataFrame]:
     return facts
 
 
-def month_facts(tables: Tables, window: Window) -> dict[str, pl.DataFrame]:
+def month_facts(tables: Tables, window: Window, kept: Tables | None = None) -> dict[str, pl.DataFrame]:
     """Return facts about each month of the window; where there are no rows they are null, and counts 0.
+
+    The index is compared with the rows that are ``kept``, not set aside: one wrong price could be the whole market.
 
     - Prices: what :func:`turnover`, :func:`odd_codes` and :func:`price_months` return, and of the as-of month what
       :func:`repetition` does.
@@ -87,7 +89,8 @@ def month_facts(tables: Tables, window: Window) -> dict[str, pl.DataFrame]:
             odd_codes(announced), on="month", how="left"
         )
     if "market" in tables:
-        facts["market"] = index_months(tables["market"], prices, fundamentals)
+        used = {"prices": prices, "fundamentals": fundamentals} | dict(kept or {})
+        facts["market"] = index_months(tables["market"], used["prices"], used["fundamentals"])
     if "constituents" in tables:
         members = tables["constituents"]
         priced = prices.select("month", "security_id", priced=pl.lit(value=True)).unique()

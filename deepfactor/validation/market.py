@@ -70,25 +70,27 @@ def index_months(market: pl.DataFrame, prices: pl.DataFrame, fundamentals: pl.Da
     Parameters
     ----------
     market, prices, fundamentals
-        Raw tables.
+        Raw tables; prices and accounts without the rows set aside.
 
     Returns
     -------
     DataFrame
         ``month``; ``rows`` of the month and ``returns``, how many of them have a market return; ``index_gap``, market
-        return less that of :func:`weighted_returns` which is nearer; ``index_correlation`` with them over the last 60
-        months, the larger of the two; ``repeats``, other months with the same return, 0 left out; ``rate_change``, of
-        the risk-free rate against the month before.
+        return less the stocks' own (the one of :func:`weighted_returns` that is nearer in most months), and
+        ``index_correlation`` of the two over the last 60 months; ``repeats``, other months with the same return, 0 left
+        out; ``rate_change``, of the risk-free rate against the month before.
     """
     once = market.unique("month", keep="first").sort("month")
-    gaps = [pl.col("market_return") - pl.col(name) for name in _RETURNS]
-    nearer = pl.when(gaps[0].abs() <= gaps[1].abs()).then(gaps[0]).otherwise(gaps[1])
+    beside = once.join(weighted_returns(prices, fundamentals), on="month", how="left", maintain_order="left")
+    gaps = beside.select((pl.col(name) - pl.col("market_return")).abs().median() for name in _RETURNS).row(0)
+    # One choice for all months: the better one of each month would forgive a wrong index.
+    usual, bounded = (math.inf if gap is None else gap for gap in gaps)
+    chosen = _RETURNS[0] if usual <= bounded else _RETURNS[1]
     change = pl.col("risk_free_rate") - pl.col("risk_free_rate").shift(1)
     return (
-        once.join(weighted_returns(prices, fundamentals), on="month", how="left", maintain_order="left")
-        .with_columns(
-            index_gap=nearer,
-            index_correlation=pl.max_horizontal(_rolling_correlation("market_return", name) for name in _RETURNS),
+        beside.with_columns(
+            index_gap=pl.col("market_return") - pl.col(chosen),
+            index_correlation=_rolling_correlation("market_return", chosen),
             repeats=pl.when(pl.col("market_return") != 0).then(pl.len().over("market_return") - 1),
             rate_change=pl.when(pl.col("month").dt.offset_by("-1mo") == pl.col("month").shift(1)).then(change),
         )

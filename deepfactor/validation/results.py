@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import polars as pl
@@ -65,9 +64,9 @@ def validate_results(
         If judging itself fails.
     """
     facts: Mapping[str, Facts] = {
-        "rows": partial(row_facts, ledger=ledger),
-        "distributions": descriptor_distributions,
-        "models": partial(model_facts, models=config.models, signal_model=config.signal_model),
+        "rows": lambda tables, window, _: row_facts(tables, window, ledger),
+        "distributions": lambda tables, window, _: descriptor_distributions(tables, window),
+        "models": lambda tables, window, _: model_facts(tables, window, config.models, config.signal_model),
     }
     return conclude({"descriptors": descriptors, "signals": signals}, _SCHEMAS, facts, Window(month), config)
 

@@ -21,10 +21,14 @@ from deepfactor.validation.quarantine import excess, quarantined, without
 from deepfactor.validation.suites import Rule, read_suites
 
 Tables = Mapping[str, pl.DataFrame]
-# The frames of facts of one kind, by table.
-Facts = Callable[[Tables, Window], Mapping[str, pl.DataFrame]]
+# The frames of facts of one kind, by table; from the tables, the window, and the tables without the rows set aside.
+Facts = Callable[[Tables, Window, Tables], Mapping[str, pl.DataFrame]]
 
-_RAW_FACTS: dict[str, Facts] = {"rows": row_facts, "months": month_facts, "distributions": raw_distributions}
+_RAW_FACTS: dict[str, Facts] = {
+    "rows": lambda tables, window, _: row_facts(tables, window),
+    "months": month_facts,
+    "distributions": lambda tables, window, _: raw_distributions(tables, window),
+}
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ def _examine(
     # Facts about anything else can only be computed from columns that are as they should be.
     if not examined.faults:
         for of, compute in facts.items():
-            frames = compute(tables, window)
+            frames = compute(tables, window, without(tables, examined.aside))
             judged = _judge_all(context, rules, of, frames, window)
             examined.judgements += judged
             examined.faults += _faults(judged, frames, window)

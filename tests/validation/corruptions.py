@@ -390,7 +390,7 @@ DAMAGED_MARKET = [
     Corruption(
         "the index of the month before",
         lambda t: _index(t, pl.col("market_return").shift(1)),
-        Reported("return of its own"),
+        Stopped("another month's, another sign"),
     ),
     Corruption(
         "the index 10 % off", lambda t: _index(t, pl.col("market_return") - 0.1), Stopped("differs from the stocks'")
