@@ -56,7 +56,7 @@ def run(
     replace: Annotated[bool, typer.Option(help="Replace what another run has published for this month.")] = False,
 ) -> None:
     """Run all steps of a month without Airflow, and publish it."""
-    from deepfactor.pipeline import run_month
+    from deepfactor.monthly import run_month
 
     console = _console()
     durations: dict[str, float] = {}
@@ -111,14 +111,14 @@ def validate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict for machines.")] = False,
 ) -> None:
     """Hold a month's raw tables against their expectations; exit with 1 if they do not pass. Nothing is published."""
-    from deepfactor.pipeline import fetch
+    from deepfactor.raw import fetch_raw
     from deepfactor.validation import validate as judge
     from deepfactor.validation.files import verdict_files, write_files
 
     with _expected_failures():
         as_of = Month.parse(month)
         settings = load_config(config, source)
-        outcome = judge(fetch(as_of, settings), Window(as_of), settings)
+        outcome = judge(fetch_raw(as_of, settings), Window(as_of), settings)
         files = verdict_files(outcome)
         if documents is not None:
             write_files(documents, files)

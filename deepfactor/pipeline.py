@@ -9,7 +9,6 @@ Heavy libraries are imported where they are used, so that a process pays only fo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace as with_fields
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -17,15 +16,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from deepfactor.config import Config
-from deepfactor.errors import HistoryError
 from deepfactor.months import Month, Window
 from deepfactor.objects import frame_to_bytes, json_to_bytes
-from deepfactor.panel import check_history
 from deepfactor.provenance import code_version
 from deepfactor.publication import Manifest, commit, open_month
-from deepfactor.raw import read_raw, store_raw
+from deepfactor.raw import fetch_raw, read_raw, store_raw
 from deepfactor.runs import Run, StepRecord, once, raw_inputs, read_record, start_run, store_objects, write_record
-from deepfactor.schemas import RAW, REQUIRED
+from deepfactor.schemas import RAW
 from deepfactor.store import Store
 from deepfactor.verdicts import require_blessed, require_valid
 
@@ -33,35 +30,6 @@ if TYPE_CHECKING:
     from deepfactor.features import RankedPanel
 
 LOGGER = logging.getLogger(__name__)
-
-
-def fetch(month: Month, config: Config, api_key: str | None = None) -> dict[str, pl.DataFrame]:
-    """Return the raw tables of the month and of the history it needs.
-
-    Parameters
-    ----------
-    month, config
-        As in every step.
-    api_key
-        Key of a data service; None: that of the service's environment variable.
-
-    Raises
-    ------
-    SourceError
-        If the delivery is missing or cannot be read.
-    HistoryError
-        If it does not reach back far enough.
-    """
-    from deepfactor.sources import open_source
-
-    window = Window(month)
-    source = open_source(config.source, api_key)
-    datasets = source.datasets()
-    if missing := [name for name in REQUIRED if name not in datasets]:
-        raise HistoryError(f"the source delivers {datasets}, but {missing} are needed too; map them")
-    tables = {name: source.fetch(name, window.first_history, month) for name in datasets}
-    check_history(tables["prices"], window)
-    return tables
 
 
 def ingest(month: Month, store: Store, config: Config, api_key: str | None = None) -> Run:
@@ -82,7 +50,7 @@ def ingest(month: Month, store: Store, config: Config, api_key: str | None = Non
         If it does not reach back far enough.
     """
     started = perf_counter()
-    tables = fetch(month, config, api_key)
+    tables = fetch_raw(month, config, api_key)
     raw = {name: store_raw(name, tables[name], store) for name in sorted(tables)}
     run, inputs = start_run(month, store, config, raw)
     rows = {f"raw rows of {name}": frame.height for name, frame in tables.items()}
@@ -102,12 +70,11 @@ def validate(run: Run, store: Store, config: Config) -> StepRecord:
 
     def work() -> StepRecord:
         from deepfactor.validation import validate as judge_tables
+        from deepfactor.validation.files import verdict_files
 
         validation = judge_tables(read_raw(raw_inputs(run, store), store), Window(run.month), config)
         bodies = {
-            "validation/verdict.json": json_to_bytes(validation.verdict),
-            "validation/quarantined.parquet": frame_to_bytes(validation.quarantined),
-            **{f"validation/data_docs/{path}": body for path, body in validation.documents.items()},
+            **{f"validation/{path}": body for path, body in verdict_files(validation).items()},
             **{f"validated/{name}.parquet": frame_to_bytes(frame) for name, frame in validation.tables.items()},
         }
         facts = {"validation passed": validation.passed, "rows quarantined": validation.quarantined.height}
@@ -301,45 +268,6 @@ def publish(run: Run, store: Store, config: Config, *, replace: bool = False) ->
     )
     manifest = _report(run, store, manifest)
     commit(store, manifest, replace=replace)
-    return manifest
-
-
-def run_month(
-    month: Month, store: Store, config: Config, *, replace: bool = False, after: Callable[[str, float], None]
-) -> Manifest:
-    """Run all steps of a month, one after the other.
-
-    Parameters
-    ----------
-    month, store, config
-        As in every step.
-    replace
-        Whether another run's publication of this month may be replaced.
-    after
-        Called after each step with its name and its seconds.
-    """
-    started = perf_counter()
-
-    def done(step: str) -> None:
-        nonlocal started
-        after(step, perf_counter() - started)
-        started = perf_counter()
-
-    run = ingest(month, store, config)
-    done("ingest")
-    validate(run, store, config)
-    done("validate")
-    describe(run, store, config)
-    done("describe")
-    for model in config.models:
-        train(run, store, config, model)
-        done(f"train {model}")
-    attribute(run, store, config)
-    done("attribute")
-    bless(run, store, config)
-    done("bless")
-    manifest = publish(run, store, config, replace=replace)
-    done("publish")
     return manifest
 
 

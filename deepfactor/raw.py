@@ -1,4 +1,4 @@
-"""Raw tables in the store: immutable, by month, named by their content."""
+"""Raw tables: fetched from a source, and kept in the store by month, immutable, named by their content."""
 
 from __future__ import annotations
 
@@ -6,9 +6,46 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from deepfactor.config import Config
+from deepfactor.errors import HistoryError
+from deepfactor.months import Month, Window, last_session
 from deepfactor.objects import Reference, frame_to_bytes
-from deepfactor.schemas import RAW
+from deepfactor.panel import check_history
+from deepfactor.schemas import RAW, REQUIRED
 from deepfactor.store import Store
+
+
+def fetch_raw(month: Month, config: Config, api_key: str | None = None) -> dict[str, pl.DataFrame]:
+    """Return the raw tables of a month and of the history it needs, as they were known at the month's close.
+
+    Accounts that were announced after the month's last session, on its last days, belong to the next month.
+
+    Parameters
+    ----------
+    month, config
+        As in every step.
+    api_key
+        Key of a data service; None: that of the service's environment variable.
+
+    Raises
+    ------
+    SourceError
+        If the delivery is missing or cannot be read.
+    HistoryError
+        If it does not reach back far enough.
+    """
+    from deepfactor.sources import open_source
+
+    window = Window(month)
+    source = open_source(config.source, api_key)
+    datasets = source.datasets()
+    if missing := [name for name in REQUIRED if name not in datasets]:
+        raise HistoryError(f"the source delivers {datasets}, but {missing} are needed too; map them")
+    tables = {name: source.fetch(name, window.first_history, month) for name in datasets}
+    check_history(tables["prices"], window)
+    later = pl.col("available_from") > last_session(month, config.calendar)
+    tables["fundamentals"] = tables["fundamentals"].filter(~later.fill_null(value=False))
+    return tables
 
 
 def store_raw(dataset: str, frame: pl.DataFrame, store: Store) -> list[Reference]:

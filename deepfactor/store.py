@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +11,10 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import boto3
 import polars as pl
-from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from deepfactor.endpoint import CONNECTIONS, connect, explained
 from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, StoreError, StoreUnreachable
 from deepfactor.objects import Reference, frame_to_bytes, json_to_bytes
 
@@ -26,9 +24,6 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-
-# Enough to hide the latency of many small objects without crowding a small endpoint.
-_CONNECTIONS = 16
 
 
 class Store:
@@ -72,23 +67,7 @@ class Store:
         bucket, _, prefix = rest.partition("/")
         if scheme != "s3" or not bucket:
             raise ConfigurationError(f"the store {url!r} is not of the form s3://bucket/prefix")
-        options = BotoConfig(
-            connect_timeout=5,
-            read_timeout=30,
-            retries={"mode": "standard", "max_attempts": 4},
-            max_pool_connections=_CONNECTIONS,
-            s3={"addressing_style": "path"},
-        )
-        # A region is needed to sign; services other than AWS ignore which.
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-        client = boto3.session.Session().client(
-            "s3",
-            endpoint_url=endpoint,
-            region_name=region,
-            config=options,
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret_key,
-        )
+        client = connect(endpoint, access_key, secret_key)
         store = cls(client, bucket, prefix)
         store._call("reach", "", lambda: client.head_bucket(Bucket=bucket))
         return store
@@ -210,12 +189,12 @@ class Store:
 
     def read_frames(self, references: Sequence[Reference]) -> list[pl.DataFrame]:
         """Read many Parquet objects at once, in order."""
-        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
             return list(pool.map(self.read_frame, references))
 
     def put_many(self, objects: Iterable[tuple[str, bytes]]) -> list[Reference]:
         """Write many objects at once, in order, and read each back."""
-        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
             return list(pool.map(lambda each: self.put(*each), objects))
 
     def verify(self, reference: Reference) -> None:
@@ -278,7 +257,7 @@ class Store:
         try:
             return action()
         except ClientError as error:
-            raise _explain(error, verb, self.url(key)) from None
+            raise explained(error, verb, self.url(key)) from None
         except NoCredentialsError:
             raise StoreError(
                 f"no credentials to {verb} {self.url(key)}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
@@ -299,20 +278,5 @@ def verify_all(store: Store, references: Sequence[Reference]) -> None:
     IntegrityError
         Naming the first object that is missing or differs.
     """
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
         list(pool.map(store.verify, references))
-
-
-def _explain(error: ClientError, verb: str, url: str) -> StoreError:
-    """Turn the service's answer into one that says what to do."""
-    code = error.response.get("Error", {}).get("Code", "")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code == "NoSuchBucket" or (verb == "reach" and status == 404):
-        return StoreError(f"cannot {verb} {url}: the bucket does not exist; create it or name another")
-    if status == 404:
-        return IntegrityError(f"cannot {verb} {url}: there is no such object")
-    if status in (409, 412):
-        return PublicationConflict(f"cannot {verb} {url}: another writer has been there first")
-    if status in (400, 401, 403):
-        return StoreError(f"cannot {verb} {url}: the store refused the credentials ({code or status}); check them")
-    return StoreUnreachable(f"cannot {verb} {url}: the store answered {code or status}; try again later")

@@ -22,8 +22,9 @@ from deepfactor.errors import (
     StoreError,
     ValidationFailed,
 )
+from deepfactor.monthly import run_month
 from deepfactor.months import Month
-from deepfactor.pipeline import attribute, bless, describe, ingest, publish, run_month, train, validate
+from deepfactor.pipeline import attribute, bless, describe, ingest, publish, train, validate
 from deepfactor.publication import Manifest, commit, find_manifest, manifest_key, read_month, verify_month
 from deepfactor.runs import Run
 from deepfactor.schemas import ATTRIBUTION, FACTORS, LEDGER, SHARES, SIGNALS

@@ -177,9 +177,7 @@ class TestValidation:
         with pytest.raises(ConfigurationError, match=r"'stocks': 40.*'stocks': 50.*name another folder, or remove"):
             land_once(market, PARAMETERS | {"stocks": 50}, unwanted)
 
-    @pytest.mark.parametrize(
-        "truth", [None, "{", "[]", '{"a": 1}']
-    )
+    @pytest.mark.parametrize("truth", [None, "{", "[]", '{"a": 1}'])
     def test_a_folder_of_something_else_is_left_alone(self, tmp_path: Path, truth: str | None) -> None:
         (tmp_path / "precious.txt").write_text("data")
         if truth is not None:

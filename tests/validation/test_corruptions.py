@@ -15,8 +15,8 @@ import pytest
 from deepfactor.config import Config, SourceConfig
 from deepfactor.errors import DeepfactorError
 from deepfactor.months import Window
-from deepfactor.pipeline import fetch
 from deepfactor.portfolio import quintiles, ranks
+from deepfactor.raw import fetch_raw
 from deepfactor.schemas import FACTORS, LEDGER, SIGNALS
 from deepfactor.validation import Validation, validate
 from deepfactor.validation.results import validate_results
@@ -217,5 +217,5 @@ def test_files(name: str, delivery: tuple[Path, SourceConfig], small_config: Con
     damage(folder)
     config = replace(small_config, source=source)
     with pytest.raises(DeepfactorError) as refused:
-        validate(fetch(AS_OF, config), Window(AS_OF), config).require()
+        validate(fetch_raw(AS_OF, config), Window(AS_OF), config).require()
     assert saying in str(refused.value)
