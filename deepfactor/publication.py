@@ -160,17 +160,25 @@ def open_month(store: Store, manifest: Manifest) -> PublishedMonth:
     Raises
     ------
     IntegrityError
-        If an object is missing or its bytes differ.
+        If an object is missing or its bytes differ, or the manifest does not name one.
     """
-    named = manifest.named_objects
+
+    def named(name: str) -> Reference:
+        if name not in manifest.named_objects:
+            raise IntegrityError(
+                f"the manifest of {manifest.month} (run {manifest.run_id}) names no {name}: it was published by "
+                "another version; publish the month again with --replace"
+            )
+        return manifest.named_objects[name]
+
     return PublishedMonth(
         manifest=manifest,
-        signals=store.read_frame(named["signals.parquet"]),
-        ledger=store.read_frame(named["ledger.parquet"]),
-        shares=store.read_frame(named["shares.parquet"]),
-        validation=store.read_json(named["validation/verdict.json"]),
-        results=store.read_json(named["results/verdict.json"]),
-        gates=store.read_json(named["gates.json"]),
+        signals=store.read_frame(named("signals.parquet")),
+        ledger=store.read_frame(named("ledger.parquet")),
+        shares=store.read_frame(named("shares.parquet")),
+        validation=store.read_json(named("validation/verdict.json")),
+        results=store.read_json(named("results/verdict.json")),
+        gates=store.read_json(named("gates.json")),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import secrets
 from dataclasses import replace
 from datetime import date
@@ -25,7 +26,15 @@ from deepfactor.errors import (
 from deepfactor.monthly import run_month
 from deepfactor.months import Month
 from deepfactor.pipeline import attribute, bless, describe, ingest, publish, train, validate
-from deepfactor.publication import Manifest, commit, find_manifest, manifest_key, read_month, verify_month
+from deepfactor.publication import (
+    Manifest,
+    commit,
+    find_manifest,
+    manifest_key,
+    open_month,
+    read_month,
+    verify_month,
+)
 from deepfactor.runs import Run
 from deepfactor.schemas import ATTRIBUTION, FACTORS, LEDGER, SHARES, SIGNALS
 from deepfactor.store import Store
@@ -139,6 +148,12 @@ class TestPublished:
         with pytest.raises(StoreError, match="2016-02 is not published"):
             read_month(store, AS_OF)
 
+    def test_a_manifest_of_another_version(self, store: Store, month_store: Store, manifest: Manifest) -> None:
+        fewer = {name: each for name, each in manifest.named_objects.items() if name != "results/verdict.json"}
+        store.put(manifest_key(AS_OF), replace(manifest, named_objects=fewer).to_bytes())
+        with pytest.raises(IntegrityError, match=r"names no results/verdict.json.*publish the month again"):
+            open_month(month_store, find_manifest(store, AS_OF) or manifest)
+
     def test_a_manifest_that_is_none(self, store: Store) -> None:
         store.put(manifest_key(AS_OF), b'{"month": "2016-02"}')
         with pytest.raises(IntegrityError, match="is not a manifest"):
@@ -196,14 +211,14 @@ class TestNothingIsPublished:
     ) -> tuple[Config, Path]:
         """A copy of the delivery that a test may spoil, and the file of the month's prices."""
         assert raw_tables
-        copy = tmp_path / "delivery"
+        folder = tmp_path / "delivery"
         assert small_config.source.folder is not None
         for path in Path(small_config.source.folder).rglob("*.*"):
-            target = copy / path.relative_to(small_config.source.folder)
+            target = folder / path.relative_to(small_config.source.folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
-        spoiled = replace(small_config, source=replace(small_config.source, folder=str(copy), simulate=None))
-        return spoiled, copy / "prices" / "2016.parquet"
+        spoiled = replace(small_config, source=replace(small_config.source, folder=str(folder), simulate=None))
+        return spoiled, folder / "prices" / "2016.parquet"
 
     def test_half_the_stocks_are_gone(self, store: Store, delivery: tuple[Config, Path]) -> None:
         config, file = delivery
@@ -241,6 +256,15 @@ class TestNothingIsPublished:
         )
         text = r"a gate refused it: credible size of linear: 0\.\d+ against 1e-06"
         self._refused(store, strict, AS_OF, NotBlessed, text)
+
+    def test_refused_results(self, store: Store, small_config: Config) -> None:
+        suites = copy.deepcopy(small_config.expectations)
+        rule = next(each for each in suites["signals"]["expectations"] if each["meta"]["name"] == "credible level")
+        rule["kwargs"] = rule["kwargs"] | {"min_value": 0.5, "max_value": 0.6}
+        strict = replace(small_config, models=("linear",), signal_model="linear", expectations=suites)
+        self._refused(store, strict, AS_OF, NotBlessed, "signals: ")
+        verdicts = [key for key in store.list("runs/") if key.endswith("results/verdict.json")]
+        assert len(verdicts) == 1
 
     def test_attribution_comes_after_all_models(self, store: Store, small_config: Config) -> None:
         run = ingest(AS_OF, store, small_config)

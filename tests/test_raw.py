@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
 import polars as pl
 
-from deepfactor.raw import read_raw, store_raw
+from deepfactor.config import Config
+from deepfactor.months import Month
+from deepfactor.raw import fetch_raw, read_raw, store_raw
 from deepfactor.store import Store
 
 
@@ -33,3 +40,20 @@ def test_a_restated_month_is_a_new_object_beside_the_old(store: Store, raw_table
     assert second[:-1] == first[:-1]
     assert second[-1] != first[-1]
     assert set(store.list("raw/prices/")) == {each.key for each in first + second}
+
+
+def test_accounts_after_the_last_session_belong_to_the_next_month(
+    small_config: Config, raw_tables: dict[str, pl.DataFrame], tmp_path: Path
+) -> None:
+    assert raw_tables
+    assert small_config.source.folder is not None
+    folder = shutil.copytree(small_config.source.folder, tmp_path / "delivery")
+    config = replace(small_config, source=replace(small_config.source, folder=str(folder), simulate=None))
+    january = Month.parse("2016-01")
+    before = fetch_raw(january, config)["fundamentals"]
+    accounts = pl.read_parquet(folder / "fundamentals.parquet")
+    # The 30th was a Saturday.
+    late = accounts.tail(1).with_columns(announced=date(2016, 1, 30), period_end=date(2015, 12, 31))
+    pl.concat([accounts, late]).write_parquet(folder / "fundamentals.parquet")
+    assert fetch_raw(january, config)["fundamentals"].equals(before)
+    assert fetch_raw(january + 1, config)["fundamentals"].filter(available_from=date(2016, 1, 30)).height == 1
