@@ -35,7 +35,7 @@ down:
 	@if [ -x $(BIN)/deepfactor ]; then $(BIN)/deepfactor stack down; else echo "Nothing is installed, so nothing runs."; fi
 
 test: develop lint types
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/developed
 	$(BIN)/ruff check .

@@ -123,7 +123,7 @@ def test_raw_tables_are_described_with_all_their_columns() -> None:
 def test_python_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = Manifest(Month.parse("2016-02"), "run", "dfm2", "code", "config", {}, (), {})
     signals = SIGNALS.empty()
-    published = PublishedMonth(manifest, signals, LEDGER.empty(), SHARES.empty(), {}, [])
+    published = PublishedMonth(manifest, signals, LEDGER.empty(), SHARES.empty(), {}, {}, [])
 
     def read(_store: object, month: Month) -> PublishedMonth:
         assert month == manifest.month
