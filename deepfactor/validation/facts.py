@@ -49,13 +49,14 @@ def row_facts(tables: Tables, window: Window) -> dict[str, pl.DataFrame]:
 
     - Every table: ``months_after``, by which the row lies after the as-of month (0 or less: it does not), and
       ``scope_month``, the month in which it became known.
-    - Prices: what :func:`price_levels` returns, and ``vwap_ratio``, close / (traded value / volume).
+    - Prices: what :func:`price_levels` returns, ``vwap_ratio``, close / (traded value / volume), and ``value_ratio``,
+      market value / (close × shares).
     - Fundamentals: what :func:`account_facts` returns.
     """
     facts = {name: _dated(table, name, window).with_row_index("row") for name, table in tables.items()}
     if "prices" in facts:
         prices, fundamentals = tables["prices"], tables.get("fundamentals", RAW["fundamentals"].empty())
-        facts["prices"] = facts["prices"].hstack(price_levels(prices, fundamentals)).with_columns(_vwap_ratio())
+        facts["prices"] = facts["prices"].hstack(price_levels(prices, fundamentals)).with_columns(*_price_ratios())
     if "fundamentals" in facts:
         facts["fundamentals"] = facts["fundamentals"].hstack(account_facts(tables["fundamentals"]))
     return facts
@@ -148,7 +149,7 @@ def _dated(table: pl.DataFrame, name: str, window: Window) -> pl.DataFrame:
     return table.with_columns(scope_month=known, months_after=ahead)
 
 
-def _vwap_ratio() -> pl.Expr:
-    traded = (pl.col("volume") > 0) & (pl.col("traded_value") > 0) & (pl.col("close") > 0)
-    ratio = pl.col("close") * pl.col("volume") / pl.col("traded_value")
-    return pl.when(traded).then(ratio).alias("vwap_ratio")
+def _price_ratios() -> list[pl.Expr]:
+    close, volume, shares = (pl.when(pl.col(name) > 0).then(name) for name in ("close", "volume", "shares_outstanding"))
+    traded, value = (pl.when(pl.col(name) > 0).then(name) for name in ("traded_value", "market_value"))
+    return [(close * volume / traded).alias("vwap_ratio"), (value / (close * shares)).alias("value_ratio")]

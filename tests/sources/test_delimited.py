@@ -119,6 +119,7 @@ class TestDamage:
             (b"a,b\n1,2\n", "a.csv.gz is not a whole gzip file: Not a gzipped file .*deliver the file again"),
             (b"", "a.csv.gz is empty"),
         ],
+        ids=("cut off", "damaged", "not packed", "empty"),
     )
     def test_damaged_gzip(self, tmp_path: Path, body: bytes, expected: str) -> None:
         with pytest.raises(SourceError, match=expected):
