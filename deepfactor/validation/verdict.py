@@ -231,7 +231,9 @@ def _faults(judgements: Iterable[Judgement], frames: Mapping[str, pl.DataFrame],
 def _summary(name: str, examined: _Examination) -> str:
     own = [fault for fault in examined.faults if fault.startswith(f"{name}: ")]
     aside = examined.aside.filter(table=name).height
-    return (f"{STOPPED} {'; '.join(own)}. " if own else f"{PASSED} ") + f"{aside} rows set aside."
+    reported = [each for each in examined.judgements if (each.rule.table, each.rule.severity) == (name, "warning")]
+    warnings = sum(not each.met for each in reported)
+    return (f"{STOPPED} {'; '.join(own)}. " if own else f"{PASSED} ") + f"{aside:,} set aside, {warnings} warnings."
 
 
 def _verdict(rules: Mapping[str, Sequence[Rule]], examined: _Examination, window: Window) -> dict[str, Any]:
