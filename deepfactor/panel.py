@@ -178,10 +178,14 @@ def _gather(frame: pl.DataFrame, rows: Whole) -> pl.DataFrame:
 
 
 def _with_returns(grid: Grid, prices: pl.DataFrame, market: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows with total and excess return and market value, each from what the vendor has."""
+    """Return the rows with total and excess return and market value, each from what the vendor has.
+
+    A return needs the price of the calendar month before, a delivered one too: where that was set aside as wrong, so
+    is the return from it.
+    """
     rates = grid.months.to_frame("month").join(market, on="month", how="left", maintain_order="left")
     price = pl.when(pl.col("total_return_price") > 0).then("total_return_price")
-    change = pl.when(pl.col("month_index") > pl.col("first_month")).then(price / price.shift(1) - 1)
+    follows = (pl.col("month_index") > pl.col("first_month")) & pl.col("listed").shift(1)
     value = pl.coalesce("market_value", pl.col("close") * pl.col("shares_outstanding"))
     return (
         _gather(prices.drop("month", "security_id"), grid.price_rows)
@@ -193,7 +197,7 @@ def _with_returns(grid: Grid, prices: pl.DataFrame, market: pl.DataFrame) -> pl.
             first_month=pl.Series(grid.first_months[grid.codes]),
         )
         .with_columns(
-            total_return=pl.coalesce("total_return", change),
+            total_return=pl.when(follows).then(pl.coalesce("total_return", price / price.shift(1) - 1)),
             market_value=pl.when(value > 0).then(value),
             market_excess_return=pl.col("market_return") - pl.col("risk_free_rate"),
         )

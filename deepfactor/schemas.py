@@ -98,7 +98,7 @@ PRICES = Table(
         "security_id": pl.String,
         "close": _F,  # quoted price at month end, in currency
         "total_return_price": _F,  # adjusted for splits and dividends; or:
-        "total_return": _F,  # simple total return of the month, as a fraction
+        "total_return": _F,  # simple total return from the month before, as a fraction; counts if that month has a row
         "volume": _F,  # shares traded in the month
         "traded_value": _F,  # currency traded in the month
         "shares_outstanding": _F,  # shares; or:

@@ -60,6 +60,15 @@ class TestReturns:
         rows["2016-02", "a"] = {"total_return_price": 200.0, "total_return": -0.5, "market_value": 1e9}
         assert _value(_panel(prices(rows)), "total_return", "2016-02", "a") == -0.5
 
+    def test_a_delivered_return_needs_the_month_before(self) -> None:
+        returns = {
+            (month, name): dict(row) | {"total_return": 0.5} for (month, name), row in _steady("gap", "whole").items()
+        }
+        del returns["2015-12", "gap"]
+        panel = _panel(prices(returns))
+        assert panel.filter(security_id="whole")["total_return"].to_list() == [None, 0.5, 0.5, 0.5]
+        assert panel.filter(security_id="gap")["total_return"].to_list() == [None, None, None, 0.5]
+
     def test_excess_returns(self) -> None:
         panel = _panel(prices(_steady("a")))
         assert _value(panel, "excess_return", "2016-02", "a") == pytest.approx(103 / 102 - 1 - 0.001)

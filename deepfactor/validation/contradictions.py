@@ -29,7 +29,8 @@ def contradictions(prices: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     prices
-        Raw table with ``value`` (market value), sorted by ``security_id`` and month.
+        Raw table with ``value`` (market value) and ``level`` (logarithm of the total-return price, or of one made of
+        returns), sorted by ``security_id`` and month.
 
     Returns
     -------
@@ -43,7 +44,7 @@ def contradictions(prices: pl.DataFrame) -> pl.DataFrame:
           1; counted from a factor of 20 on.
     """
     ratios = {
-        "adjustment": positive_log(pl.col("close") / pl.col("total_return_price")),
+        "adjustment": positive_log(pl.col("close")) - pl.col("level"),
         "implied_shares": positive_log(pl.col("value") / pl.col("close")),
         "shares": positive_log(pl.col("shares_outstanding")),
     }

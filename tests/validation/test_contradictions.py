@@ -17,7 +17,7 @@ Columns = dict[str, list[float | None]]
 
 def _found(prices: pl.DataFrame) -> list[int]:
     valued = prices.sort("security_id", "month").with_columns(
-        value=pl.coalesce("market_value", pl.lit(None, pl.Float64))
+        value=pl.coalesce("market_value", pl.lit(None, pl.Float64)), level=pl.col("total_return_price").log()
     )
     facts = contradictions(valued).with_row_index("row")
     return facts.filter((pl.col("contradiction") > 4) | (pl.col("odd_trades") > 20))["row"].to_list()

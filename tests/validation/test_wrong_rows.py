@@ -63,3 +63,35 @@ def test_a_wrong_row_in_the_newest_month(
     newest = prices.with_row_index("row").filter(pl.col("month") == pl.col("month").max())["row"].to_list()
     row = data.draw(st.sampled_from(newest))
     assert aside(_damaged(prices, row, factor, columns), market["fundamentals"]) == [row]
+
+
+def _returns_only(prices: pl.DataFrame) -> pl.DataFrame:
+    """Deliver returns in the place of total-return prices and market values, as some vendors do."""
+    ordered = prices.sort("security_id", "month")
+    change = pl.col("total_return_price") / pl.col("total_return_price").shift(1) - 1
+    follows = pl.col("month").dt.offset_by("-1mo") == pl.col("month").shift(1).over("security_id")
+    nothing = pl.lit(None, pl.Float64)
+    returns = pl.when(follows).then(change)
+    return ordered.with_columns(total_return=returns, total_return_price=nothing, market_value=nothing)
+
+
+@given(st.data(), FACTORS, st.booleans())
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_wrong_row_of_a_vendor_of_returns(
+    market: dict[str, pl.DataFrame], data: st.DataObject, factor: float, alone: bool
+) -> None:
+    """A wrong close, alone or with the returns that follow from it, between others or in the newest month."""
+    prices = _returns_only(market["prices"])
+    assert aside(prices, market["fundamentals"]) == []
+    stock = pl.col("security_id")
+    first = prices.select((stock != stock.shift(1)).fill_null(value=True)).to_series()
+    row = data.draw(st.sampled_from([row for row in range(1, prices.height) if not first[row] and not first[row - 1]]))
+    wrong = prices.with_row_index("n").with_columns(
+        close=pl.when(pl.col("n") == row).then(pl.col("close") * factor).otherwise("close")
+    )
+    if not alone:
+        growth = 1 + pl.col("total_return")
+        after = (pl.col("n") == row + 1) & (stock == stock.shift(1))
+        told = pl.when(pl.col("n") == row).then(growth * factor).when(after).then(growth / factor).otherwise(growth)
+        wrong = wrong.with_columns(total_return=told - 1)
+    assert aside(wrong.drop("n"), market["fundamentals"]) == [row]
