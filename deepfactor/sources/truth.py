@@ -56,7 +56,8 @@ def _linear_part(economy: Economy) -> tuple[Matrix, float]:
     signal = economy.excess[at]
     # Not by matrix products: their last bits depend on the number of threads.
     products = np.array([[(one * other).sum() for other in scores] for one in scores])
-    weights = np.linalg.solve(products, np.array([(one * signal).sum() for one in scores]))
+    # In a short history a score may not be known yet, or be another one's multiple.
+    weights = np.linalg.lstsq(products, np.array([(one * signal).sum() for one in scores]), rcond=None)[0]
     fitted = (weights[:, None] * scores).sum(axis=0)
     linear = np.zeros_like(economy.excess)
     linear[at] = fitted

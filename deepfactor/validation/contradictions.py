@@ -85,10 +85,18 @@ def _newest() -> list[pl.Expr]:
     # Without a value nothing tells a wrong close from a split.
     told = pl.any_horizontal(moved["implied_shares"].is_not_null(), moved["shares"].is_not_null())
     grown = (moved["worth"] - moved["price"] + adjusted.fill_null(0.0)).abs()
+    odd_close = (adjusted.abs() > _LARGE) & ~split & told & ~_back(pl.col("adjustment"))
+    odd_value = (grown > _LARGEST_MERGER) & ~_back(pl.col("implied_shares") + pl.col("adjustment").fill_null(0.0))
     return [
-        pl.when(pl.col("newest") & (adjusted.abs() > _LARGE) & ~split & told).then(adjusted.abs()).otherwise(0.0),
-        pl.when(pl.col("newest") & (grown > _LARGEST_MERGER)).then(grown).otherwise(0.0),
+        pl.when(pl.col("newest") & odd_close).then(adjusted.abs()).otherwise(0.0),
+        pl.when(pl.col("newest") & odd_value).then(grown).otherwise(0.0),
     ]
+
+
+def _back(value: pl.Expr) -> pl.Expr:
+    """Return whether a month agrees with one before the last few, so that it is these that are wrong."""
+    agrees = [(value - neighbour(value, ago)).abs() < _SAME for ago in range(2, _LONGEST + 2)]
+    return pl.any_horizontal(agrees).fill_null(value=False)
 
 
 def _above_trades() -> pl.Expr:

@@ -47,6 +47,11 @@ class TestWrong:
         assert _found(_scaled(stock(LEVEL), [9], factor, *columns)) == [9]
         assert _found(_scaled(stock(LEVEL), [9, 10, 11], factor, *columns)) == [9, 10, 11]
 
+    @pytest.mark.parametrize("columns", [("close",), ("total_return_price",), ("market_value",)])
+    @pytest.mark.parametrize("rows", [[N - 2], [N - 3, N - 2], [N - 4, N - 3, N - 2]])
+    def test_not_the_newest_row_that_is_right_again(self, columns: tuple[str, ...], rows: list[int]) -> None:
+        assert _found(_scaled(stock(LEVEL), rows, 1000.0, *columns)) == rows
+
     @pytest.mark.parametrize("columns", [("close",), ("total_return_price",), ("close", "market_value")])
     @pytest.mark.parametrize("factor", [6.0, 1000.0, 0.1])
     def test_the_newest_month_where_return_price_and_value_disagree(
