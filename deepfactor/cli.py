@@ -32,6 +32,9 @@ app.add_typer(stack_app, name="stack")
 app.command("demo")(demo_command)
 
 MonthOption = Annotated[str, typer.Option("--month", help="As-of month, written YYYY-MM.")]
+SourceOption = Annotated[
+    str | None, typer.Option(help="Folder or s3://bucket/prefix of the delivery, instead of the configuration's.")
+]
 
 
 @app.callback()
@@ -49,9 +52,7 @@ def main(
 @app.command()
 def run(
     month: MonthOption,
-    source: Annotated[
-        str | None, typer.Option(help="Folder or s3://bucket/prefix of the delivery, instead of the configuration's.")
-    ] = None,
+    source: SourceOption = None,
     config: Annotated[Path, typer.Option(help="Configuration file.")] = DEFAULT_CONFIG,
     replace: Annotated[bool, typer.Option(help="Replace what another run has published for this month.")] = False,
 ) -> None:
@@ -103,7 +104,7 @@ def verify(month: MonthOption) -> None:
 @app.command()
 def validate(
     month: MonthOption,
-    source: Annotated[Path | None, typer.Option(help="Folder of the delivery, instead of the configuration's.")] = None,
+    source: SourceOption = None,
     config: Annotated[Path, typer.Option(help="Configuration file.")] = DEFAULT_CONFIG,
     documents: Annotated[
         Path | None, typer.Option(help="Folder for verdict, rows set aside and Data Docs, instead of the store.")

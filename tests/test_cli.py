@@ -67,8 +67,9 @@ class TestMonth:
             ("no/such/folder", "no/such/folder does not exist: pass --source with the delivery's"),
         ],
     )
-    def test_a_delivery_that_is_not_there_is_not_simulated(self, source: str, expected: str) -> None:
-        result = _call("run", "--month", "2016-02", "--source", source)
+    @pytest.mark.parametrize("command", ["run", "validate"])
+    def test_a_delivery_that_is_not_there_is_not_simulated(self, command: str, source: str, expected: str) -> None:
+        result = _call(command, "--month", "2016-02", "--source", source)
         assert result.exit_code == 1
         assert expected in " ".join(result.stderr.split())
 
