@@ -9,8 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from deepfactor.config import UniverseConfig
-from deepfactor.descriptors import FACTOR_OF, NAMES
-from deepfactor.errors import HistoryError
+from deepfactor.descriptors import DESCRIPTORS, FACTOR_OF, NAMES
+from deepfactor.errors import HistoryError, SchemaError
 from deepfactor.months import LAGS, Month, Window, month_range
 
 FEATURES: tuple[str, ...] = tuple(f"{name}@{lag}" for lag in LAGS for name in NAMES)
@@ -33,6 +33,8 @@ class Samples:
         Total return of the month after, as a fraction, float64, shape (n,); empty where it is not known yet.
     exclusions
         Number of stock-months left out, by reason.
+    features
+        Name of each column of ``inputs``.
     """
 
     months: NDArray[np.int64]
@@ -40,6 +42,7 @@ class Samples:
     inputs: NDArray[np.float32]
     returns: NDArray[np.float64]
     exclusions: dict[str, int]
+    features: tuple[str, ...] = FEATURES
 
 
 @dataclass(frozen=True)
@@ -90,9 +93,16 @@ def rank_panel(descriptors: pl.DataFrame, window: Window) -> RankedPanel:
         ``descriptors.DESCRIPTORS``.
     window
         The months of the run; rows outside are ignored.
+
+    Raises
+    ------
+    SchemaError
+        If a column is missing, unknown or of another type, a row stands twice, or a value is NaN or infinite.
     """
     first, count = window.first_described, len(window.described)
-    frame = descriptors.filter(pl.col("month").is_between(first.first_day, window.as_of.first_day))
+    checked = DESCRIPTORS.check(descriptors, f"the descriptors for {window.as_of}")
+    _check_finite(checked)
+    frame = checked.filter(pl.col("month").is_between(first.first_day, window.as_of.first_day))
     universe = frame.filter("in_universe").select(
         "month",
         "security_id",
@@ -111,6 +121,16 @@ def rank_panel(descriptors: pl.DataFrame, window: Window) -> RankedPanel:
     member[at] = True
     returns[_positions(frame, first, security_ids)] = frame["total_return"].to_numpy()
     return RankedPanel(first, security_ids, ranks, known, member, returns)
+
+
+def _check_finite(descriptors: pl.DataFrame) -> None:
+    # A rank would hide it: NaN counts as the largest value.
+    finite = descriptors.select(pl.col("total_return", *NAMES).is_finite().all())
+    for name in (each.name for each in finite if not each[0]):
+        row = descriptors.filter(~pl.col(name).is_finite()).row(0, named=True)
+        raise SchemaError(
+            f"{name} of {row['security_id']} in {row['month']:%Y-%m} is {row[name]}; what is not known must be null"
+        )
 
 
 def _positions(
@@ -177,4 +197,5 @@ def _gather(panel: RankedPanel, months: tuple[Month, ...], universe: UniverseCon
         inputs=np.concatenate(blocks),
         returns=np.concatenate(labels),
         exclusions=exclusions,
+        features=FEATURES,
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.stats import rankdata
 
 from deepfactor.config import UniverseConfig
 from deepfactor.descriptors import DESCRIPTORS, NAMES
-from deepfactor.errors import HistoryError
+from deepfactor.errors import HistoryError, SchemaError
 from deepfactor.features import (
     FEATURES,
     Samples,
@@ -123,3 +124,29 @@ class TestValidation:
         thin = described.filter((pl.col("month") != date(2013, 5, 1)) | (pl.col("security_id") == "none"))
         with pytest.raises(HistoryError, match=r"2013-04 has 0 stocks .* a return in the month after, 20 are needed"):
             training_samples(rank_panel(thin, WINDOW), WINDOW, FEW)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda frame: frame.drop("PER"), r"lacks \['PER'\]"),
+            (lambda frame: frame.with_columns(EPS=pl.lit(1.0)), r"unknown columns \['EPS'\]"),
+            (lambda frame: frame.with_columns(pl.col("PER").cast(pl.Float32)), "'PER': 'Float32 instead of Float64'"),
+            (lambda frame: frame.vstack(frame[:1]), "share their key"),
+        ],
+        ids=["missing", "unknown", "type", "twice"],
+    )
+    def test_another_table(
+        self, described: pl.DataFrame, change: Callable[[pl.DataFrame], pl.DataFrame], message: str
+    ) -> None:
+        with pytest.raises(SchemaError, match=f"the descriptors for 2016-02: .*{message}"):
+            rank_panel(change(described), WINDOW)
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+    @pytest.mark.parametrize("name", ["total_return", "60VOL", "ILLIQ"])
+    def test_no_rank_hides_what_is_not_a_number(self, described: pl.DataFrame, name: str, value: float) -> None:
+        row = described.row(1000, named=True)
+        here = (pl.col("month") == row["month"]) & (pl.col("security_id") == row["security_id"])
+        bad = described.with_columns(pl.when(here).then(value).otherwise(name).alias(name))
+        where = f"{name} of {row['security_id']} in {row['month']:%Y-%m} is {value}"
+        with pytest.raises(SchemaError, match=where):
+            rank_panel(bad, WINDOW)
