@@ -11,11 +11,12 @@ from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import ConfigDict, Field, PositiveFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from deepfactor.config_files import ConfigFiles, read_config_files
 from deepfactor.errors import ConfigurationError
+from deepfactor.models.names import check_models
 
 INCLUDE = Path(__file__).resolve().parents[1] / "include"
 DEFAULT_CONFIG = INCLUDE / "config" / "default.yaml"
@@ -154,14 +155,30 @@ class UniverseConfig:
 
 @dataclass(frozen=True, config=_STRICT)
 class TrainingConfig:
-    """How the networks are trained."""
+    """How the models are trained; the defaults are the paper's where it says anything, and Keras's where not."""
 
-    members: int = 5
+    target: Literal["return", "excess", "rank"] = "return"
+    """What a model learns: the total return, the return less the month's median, or its percentile rank."""
+    members: Annotated[int, Field(ge=1)] = 5
     """Networks per ensemble; 1 is the paper's model."""
-    epochs: int = 10
-    batch_size: int = 512
-    learning_rate: float = 0.001
+    epochs: Annotated[int, Field(ge=1)] = 10
+    """Passes over the training samples; with ``validation_months`` at most so many."""
+    batch_size: Annotated[int, Field(ge=1)] = 512
+    learning_rate: PositiveFloat = 0.001
     """Adam's default, as in Keras."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Part of every weight that an update takes away, per unit of learning rate (Loshchilov, Hutter 2019)."""
+    validation_months: Annotated[int, Field(ge=0)] = 0
+    """The window's last months are kept from training, and each member ends with the weights of its epoch with the
+    least loss on them; 0: trained on all months, and all epochs."""
+    patience: Annotated[int, Field(ge=1)] = 3
+    """Epochs without a smaller validation loss of any member after which training ends."""
+    attempts: Annotated[int, Field(ge=1)] = 3
+    """How often a member that went wrong is trained, each time from another seed, before the month fails."""
+    minimum_rows: Annotated[int, Field(ge=1)] = 1_000
+    """Fewer are not enough for 80 inputs: a dozen samples for each."""
+    accelerated: bool = True
+    """Whether ``svr`` and ``forest`` are trained by scikit-learn-intelex where it is installed."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -188,7 +205,7 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     models: tuple[str, ...] = ("dfm1", "dfm2", "linear")
     signal_model: str = "dfm2"
-    """The model whose predictions rank the summary and the report; one of ``models``."""
+    """The model whose predictions rank the summary and the report; one of ``models`` that can be explained."""
     calendar: str = "XTKS"
     """Exchange calendar whose last session closes a month."""
     expectations: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -205,12 +222,15 @@ class Config:
 
 
 def load_config(path: Path = DEFAULT_CONFIG, source: str | Path | None = None) -> Config:
-    """Read a configuration and the expectation suites beside it.
+    """Read a configuration, what it is based on, and the expectation suites beside it.
+
+    ``base: default.yaml`` names another configuration, relative to this one's folder, of which the file is a change:
+    mappings are merged key by key, anything else, lists and null too, replaces what the base says.
 
     Parameters
     ----------
     path
-        A YAML file; suites lie in ``../expectations`` of its folder.
+        A YAML file; suites lie in ``../expectations`` of its folder, or where there is none, of its base's.
     source
         Folder of the delivery, or ``s3://bucket/prefix``, instead of the one in the file. It is read as it is, nothing
         is simulated there.
@@ -220,19 +240,22 @@ def load_config(path: Path = DEFAULT_CONFIG, source: str | Path | None = None) -
     ConfigurationError
         Naming the file and the key.
     """
-    content = _read_yaml(path)
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"{path}: expected keys and values, found {type(content).__name__}")
+    files = read_config_files(path)
+    content = files.merged()
     if "expectations" not in content:
-        content["expectations"] = _read_suites(path.resolve().parent.parent / "expectations")
+        content["expectations"] = files.suites()
     try:
         config = TypeAdapter(Config).validate_python(content)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        faults = [_fault(each["loc"], each["msg"], files, path) for each in error.errors()]
         raise ConfigurationError(f"{path}: " + "; ".join(faults)) from None
-    if config.signal_model not in config.models:
-        raise ConfigurationError(f"{path}: signal_model {config.signal_model!r} is not among models {config.models}")
+    check_models(config.models, config.signal_model, where=str(path))
     return replace(config, source=_located(config.source, source, path))
+
+
+def _fault(keys: tuple[str | int, ...], message: str, files: ConfigFiles, path: Path) -> str:
+    holder = files.holder(keys) or path
+    return f"{'.'.join(map(str, keys))}{'' if holder == path else f' (in its base {holder})'}: {message}"
 
 
 def is_remote(folder: str) -> bool:
@@ -260,22 +283,3 @@ def _located(config: SourceConfig, source: str | Path | None, path: Path) -> Sou
             )
         return config
     return replace(config, folder=str(INCLUDE.parent / config.folder))
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); name an existing YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: is not YAML: {error}") from None
-
-
-def _read_suites(folder: Path) -> dict[str, Any]:
-    suites = {}
-    for path in sorted(folder.glob("*.json")):
-        try:
-            suites[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{path}: is not JSON: {error}") from None
-    return suites

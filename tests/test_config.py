@@ -23,6 +23,17 @@ def test_the_digest_says_what_is_computed_not_where_the_data_lies(tmp_path: Path
     assert replace(config, expectations={}).digest() != config.digest()
 
 
+def test_the_papers_configuration() -> None:
+    paper = load_config(INCLUDE / "config" / "paper.yaml")
+    assert paper.models == ("dfm1", "dfm2", "linear", "svr", "forest")
+    training = paper.training
+    assert (training.target, training.members, training.weight_decay) == ("return", 1, 0.0)
+    assert (training.epochs, training.batch_size, training.learning_rate) == (10, 512, 0.001)
+    assert training.validation_months == 0
+    default = load_config()
+    assert (paper.source, paper.gates, paper.universe) == (default.source, default.gates, default.universe)
+
+
 OPTIONS: list[dict[str, object]] = [
     {"encoding": "cp932"},
     {"separator": ";"},
@@ -80,6 +91,8 @@ def _mapped(**options: object) -> dict[str, object]:
         ({"training": {"epochs": "many"}}, r"training\.epochs"),
         ({"gates": {"ledger_tolerance": 1e-9}}, r"gates\.minimum_coverage"),
         ({"signal_model": "svm"}, "'svm' is not among models"),
+        ({"models": ["svm", "dfm2"]}, "models: there is no svm; choose from dfm1"),
+        ({"models": ["svr", "dfm2"], "signal_model": "svr"}, "signal_model 'svr' has no explanation"),
         (_mapped(encodin="cp932"), r"source\.datasets\.market\.encodin"),
         (_mapped(separator="||"), r"source\.datasets\.market\.separator"),
         (_mapped(separator='"'), r"source\.datasets\.market\.separator"),
