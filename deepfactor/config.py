@@ -146,7 +146,8 @@ class UniverseConfig:
     """Which stocks a month is about."""
 
     size: int | None = None
-    """The largest N by market value, where no constituents are delivered; null: all that have a market value."""
+    """The largest N by market value, of the constituents where they are delivered; null: all of these, else all that
+    have a market value."""
     minimum_stocks: int = 100
     """Fewer than this make quintiles of under twenty stocks: too few to average out anything."""
     minimum_descriptors: int = 12

@@ -37,7 +37,7 @@ def build_panel(
     window
         The months that may be looked at.
     universe
-        How many stocks a month is about, where no constituents are delivered.
+        How many stocks a month is about.
     calendar
         Exchange whose last session closes a month.
 
@@ -206,29 +206,40 @@ def _with_returns(grid: Grid, prices: pl.DataFrame, market: pl.DataFrame) -> pl.
 
 
 def _members(grid: Grid, frame: pl.DataFrame, constituents: pl.DataFrame | None, universe: UniverseConfig) -> pl.Series:
-    """Mark the month's members: those delivered that have a price, else the largest by market value, ties by name."""
-    member = np.zeros(frame.height, dtype=bool)
-    if constituents is not None:
-        delivered = (
-            constituents.filter(pl.col("month").is_between(grid.months[0], grid.months[-1]))
-            .select(
-                month=_month_indices(pl.col("month"), grid.months), code=_codes(pl.col("security_id"), grid.securities)
-            )
-            .drop_nulls()
-        )
-        rows = grid.rows_at(delivered["code"].to_numpy(), delivered["month"].to_numpy())
-        member[rows[rows >= 0]] = True
-        return pl.Series("in_universe", member & (grid.price_rows >= 0))
-    candidates = frame.select("month", "market_value", "listed").with_row_index("row")
-    candidates = candidates.filter("listed", pl.col("market_value").is_not_null())
+    """Mark the month's members: those delivered that have a price, else all that have a market value.
+
+    Of these, where the universe has a size, the largest by market value, ties by name.
+    """
+    member = frame["listed"].to_numpy() if constituents is None else _delivered(grid, constituents)
+    valued = frame["market_value"].is_not_null().to_numpy()
     if universe.size is not None:
-        candidates = (
-            candidates.sort("month", "market_value", descending=[False, True], maintain_order=True)
+        largest = (
+            frame.select("month", "market_value")
+            .with_row_index("row")
+            .filter(pl.Series(member & valued))
+            .sort("month", "market_value", descending=[False, True], maintain_order=True)
             .group_by("month", maintain_order=True)
             .head(universe.size)
         )
-    member[candidates["row"].to_numpy()] = True
+        member = np.zeros(frame.height, dtype=bool)
+        member[largest["row"].to_numpy()] = True
+    elif constituents is None:
+        member = member & valued
     return pl.Series("in_universe", member)
+
+
+def _delivered(grid: Grid, constituents: pl.DataFrame) -> NDArray[np.bool_]:
+    """Tell which rows are of a delivered constituent that has a price that month, shape (rows,)."""
+    delivered = (
+        constituents.filter(pl.col("month").is_between(grid.months[0], grid.months[-1]))
+        .select(month=_month_indices(pl.col("month"), grid.months), code=_codes(pl.col("security_id"), grid.securities))
+        .drop_nulls()
+    )
+    rows = grid.rows_at(delivered["code"].to_numpy(), delivered["month"].to_numpy())
+    member = np.zeros(len(grid.codes), dtype=bool)
+    member[rows[rows >= 0]] = True
+    member &= grid.price_rows >= 0
+    return member
 
 
 def _figures(grid: Grid, fundamentals: pl.DataFrame, last_sessions: Sequence[date]) -> pl.DataFrame:

@@ -86,8 +86,30 @@ class TestUniverse:
 
     def test_delivered_constituents_win(self) -> None:
         members = pl.DataFrame({"month": [date(2016, 2, 1)], "security_id": ["b"]})
-        panel = _panel(prices(_steady("a", "b")), universe=UniverseConfig(size=1), constituents=members)
-        assert panel.filter("in_universe")["security_id"].to_list() == ["b"]
+        for size in (None, 1):
+            panel = _panel(prices(_steady("a", "b")), universe=UniverseConfig(size=size), constituents=members)
+            assert panel.filter("in_universe")["security_id"].to_list() == ["b"]
+
+    def test_of_delivered_constituents_the_largest_by_market_value(self) -> None:
+        """Each month its own; one that is not valued is none of them, nor is a larger stock that is no constituent."""
+        rows = _steady("large", "middle", "small", "unvalued", "no member")
+        for month in map(str, MONTHS):
+            rows[month, "small"]["market_value"] = 1e8
+            rows[month, "unvalued"] = {"total_return_price": 100.0}
+            rows[month, "no member"]["market_value"] = 1e12
+        rows["2016-02", "small"]["market_value"] = 1e10
+        names = ["large", "middle", "small", "unvalued"]
+        members = pl.DataFrame(
+            [{"month": month.first_day, "security_id": name} for month in MONTHS[2:] for name in names]
+        )
+        panel = _panel(prices(rows), universe=UniverseConfig(size=2), constituents=members)
+        found = panel.filter("in_universe").select(pl.col("month").dt.strftime("%Y-%m"), "security_id")
+        assert set(found.rows()) == {
+            ("2016-01", "large"),
+            ("2016-01", "middle"),
+            ("2016-02", "small"),
+            ("2016-02", "large"),
+        }
 
     def test_the_constituents_of_that_month(self) -> None:
         """Each month has its own; one without a price that month is none, one that is not valued is."""
