@@ -28,6 +28,7 @@ from deepfactor.verdicts import require_blessed, require_valid
 
 if TYPE_CHECKING:
     from deepfactor.features import RankedPanel
+    from deepfactor.models.progress import Progress
 
 LOGGER = logging.getLogger(__name__)
 
@@ -116,8 +117,19 @@ def describe(run: Run, store: Store, config: Config) -> StepRecord:
     return once(run, store, config, "describe", work)
 
 
-def train(run: Run, store: Store, config: Config, model: str) -> StepRecord:
+def train(run: Run, store: Store, config: Config, model: str, progress: Progress | None = None) -> StepRecord:
     """Train one model on the trailing 60 months.
+
+    How long it took and how much memory is stored beside the card, as no part of the run: it is never the same twice.
+
+    Parameters
+    ----------
+    run, store, config
+        As in every step.
+    model
+        One of ``deepfactor.models.names.MODELS``.
+    progress
+        Told of every epoch; None: lines in the log.
 
     Raises
     ------
@@ -129,14 +141,18 @@ def train(run: Run, store: Store, config: Config, model: str) -> StepRecord:
 
     def work() -> StepRecord:
         from deepfactor.features import training_samples
+        from deepfactor.models.cards import measured
+        from deepfactor.models.progress import log_progress
         from deepfactor.models.registry import train_model
 
+        started = perf_counter()
         samples = training_samples(_ranked(run, store), Window(run.month), config.universe)
-        trained = train_model(model, run.month, samples, config.training)
+        trained = train_model(model, run.month, samples, config.training, progress or log_progress)
         bodies = {
-            f"models/{model}/weights.safetensors": trained.network.to_bytes(),
+            f"models/{model}/weights.safetensors": trained.model.to_bytes(),
             f"models/{model}/card.json": json_to_bytes(trained.card),
         }
+        store.put_json(run.key(f"models/{model}/measured.json"), measured(perf_counter() - started))
         facts = {"training rows": len(samples.returns)} | {
             f"training: {reason}": number for reason, number in samples.exclusions.items()
         }

@@ -24,7 +24,7 @@ class Relevance:
     member_inputs
         Signed relevance of each input, in units of the prediction, shape (members, n, features).
     member_bias
-        Relevance of each layer's biases, first layer first, shape (members, n, layers).
+        Relevance of each layer's biases, first layer first, then the calibration's level: (members, n, layers + 1).
     member_leak
         What each layer's rule did not hand on, shape (members, n, layers).
     member_prediction
@@ -43,7 +43,7 @@ class Relevance:
 
     @property
     def bias(self) -> NDArray[np.float64]:
-        """The ensemble's relevance of each layer's biases, shape (n, layers)."""
+        """The ensemble's relevance of each layer's biases, and the level last, shape (n, layers + 1)."""
         return _mean(self.member_bias)
 
     @property
@@ -88,9 +88,9 @@ def relevance(network: Network, inputs: NDArray[np.floating[Any]], rule: Rule | 
     """
     rule = Zero() if rule is None else rule
     activations, totals = _forward(network, inputs.astype(np.float64))
-    prediction = totals[-1]
-    received = prediction
-    bias, leak = [], []
+    prediction = network.calibration(totals[-1])
+    received = network.calibration.slope * totals[-1]
+    bias, leak = [np.full(prediction.shape[:2], network.calibration.level)], []
     for (kernel, offset), activation, z in zip(
         reversed(network.layers), reversed(activations), reversed(totals), strict=True
     ):

@@ -1,24 +1,36 @@
-"""What a trained model is: the weights of an ensemble of feed-forward networks, in NumPy.
+"""What a trained model is: weights in NumPy that predict without the library that trained them.
 
-A linear model is a network of one layer and one member, so prediction, attribution and storage know one kind of model.
+A linear model is a network of one layer and one member, so attribution knows one kind of model.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from deepfactor.errors import IntegrityError
+from deepfactor.models.targets import UNCALIBRATED, Calibration
 from deepfactor.months import Month
+
+
+class Model(Protocol):
+    """A trained model that predicts from its weights alone."""
+
+    def member_predictions(self, inputs: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return each member's forecast of return, shape (members, n), for inputs of shape (n, features)."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Return the weights as safetensors."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,10 +43,13 @@ class Network:
         One array per layer, shape (members, in, out).
     biases
         One array per layer, shape (members, out).
+    calibration
+        From the output to a return.
     """
 
     kernels: tuple[NDArray[np.floating[Any]], ...]
     biases: tuple[NDArray[np.floating[Any]], ...]
+    calibration: Calibration = UNCALIBRATED
 
     @property
     def members(self) -> int:
@@ -55,7 +70,11 @@ class Network:
         )
 
     def member_predictions(self, inputs: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Return each member's prediction in float64, shape (members, n), for inputs of shape (n, features)."""
+        """Return each member's forecast of return, shape (members, n), for inputs of shape (n, features)."""
+        return self.calibration(self.member_scores(inputs))
+
+    def member_scores(self, inputs: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return each member's output before it is calibrated, shape (members, n), for inputs (n, features)."""
         values: NDArray[np.float64] = inputs.astype(np.float64)[None]
         for number, (kernel, bias) in enumerate(self.layers):
             values = values @ kernel + bias
@@ -65,7 +84,7 @@ class Network:
 
     def to_bytes(self) -> bytes:
         """Return the weights as safetensors."""
-        tensors = {}
+        tensors = {"calibration": self.calibration.tensor()}
         for number, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
             tensors[f"layer{number}/kernel"] = np.ascontiguousarray(kernel)
             tensors[f"layer{number}/bias"] = np.ascontiguousarray(bias)
@@ -86,35 +105,32 @@ class Network:
         try:
             kernels = tuple(tensors[f"layer{number}/kernel"] for number in numbers)
             biases = tuple(tensors[f"layer{number}/bias"] for number in numbers)
+            calibration = Calibration.from_tensor(tensors["calibration"])
         except KeyError as error:
             raise IntegrityError(f"the weights lack {error}; they hold {sorted(tensors)}") from None
         if not kernels or any(a.shape[2] != b.shape[1] for a, b in pairwise(kernels)):
             raise IntegrityError(f"the weights' layers do not fit: {[kernel.shape for kernel in kernels]}")
-        return cls(kernels, biases)
+        return cls(kernels, biases, calibration)
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network and the card that says how it came about; both are the same for the same inputs.
+    """A model and the card that says how it came about; both are the same for the same inputs.
 
     Attributes
     ----------
-    network
+    model
         The weights.
     card
         JSON-able: data, hyper-parameters, seeds, losses.
     """
 
-    network: Network
+    model: Model
     card: dict[str, Any]
 
 
-def member_seeds(month: Month, model: str, members: int) -> tuple[int, ...]:
-    """Return a 63-bit seed for each member, from nothing but (month, model, member)."""
-    texts = [json.dumps([str(month), model, member]) for member in range(members)]
+def member_seeds(month: Month, model: str, members: int, attempt: int = 1) -> tuple[int, ...]:
+    """Return a 63-bit seed for each member, from nothing but (month, model, member) and which attempt it is."""
+    again = [] if attempt == 1 else [attempt]
+    texts = [json.dumps([str(month), model, member, *again]) for member in range(members)]
     return tuple(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1 for text in texts)
-
-
-def card_seeds(seeds: Sequence[int]) -> list[str]:
-    """Return seeds as text: JSON readers round integers beyond 2**53."""
-    return [str(seed) for seed in seeds]

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deepfactor.config import TrainingConfig
-from deepfactor.errors import ConfigurationError, TrainingError
-from deepfactor.features import FEATURES, Samples
-from deepfactor.models.base import Network, TrainedModel, card_seeds, member_seeds
-from deepfactor.models.networks import HIDDEN_LAYERS, initial_network
+from deepfactor.errors import ConfigurationError, HistoryError, TrainingError
+from deepfactor.features import Samples
+from deepfactor.models.base import Model, Network, TrainedModel, member_seeds
+from deepfactor.models.cards import data_card, ensemble_card, figures, versions
+from deepfactor.models.checks import check_samples
+from deepfactor.models.names import MODELS
+from deepfactor.models.networks import HIDDEN_LAYERS
+from deepfactor.models.progress import Progress, log_progress
+from deepfactor.models.targets import Calibration, calibrate, target_values
 from deepfactor.months import Month
 
-MODELS = (*HIDDEN_LAYERS, "linear")
+# The closeness of fit is told over the newest year: over all months support vectors would take half a minute.
+_JUDGED_MONTHS = 12
 
 
-def train_model(name: str, month: Month, samples: Samples, training: TrainingConfig) -> TrainedModel:
+def train_model(
+    name: str, month: Month, samples: Samples, training: TrainingConfig, progress: Progress = log_progress
+) -> TrainedModel:
     """Train a model on a month's training samples.
 
     Parameters
@@ -29,7 +39,9 @@ def train_model(name: str, month: Month, samples: Samples, training: TrainingCon
     samples
         The training window.
     training
-        How networks are trained; the linear model has nothing to choose.
+        The target, and how networks are trained; the other models have nothing to choose.
+    progress
+        Told of every epoch of a network.
 
     Returns
     -------
@@ -40,74 +52,115 @@ def train_model(name: str, month: Month, samples: Samples, training: TrainingCon
     ------
     ConfigurationError
         If there is no such model.
+    HistoryError
+        If nothing is left to train on after the validation months.
     TrainingError
-        If the samples hold NaN or infinity, or all targets are the same, or the loss is not finite.
+        If the samples are not what they must be, or a member of the ensemble goes wrong at every attempt.
     """
     if name not in MODELS:
         raise ConfigurationError(f"there is no model {name!r}; choose from {', '.join(MODELS)}")
-    _check(samples)
-    network, details = (
-        _train_network(name, month, samples, training) if name in HIDDEN_LAYERS else _train_linear(samples)
-    )
+    check_samples(samples, month, training.minimum_rows)
+    targets = target_values(samples.returns, samples.months, training.target)
+    if np.ptp(targets) == 0:
+        raise TrainingError(f"all {training.target} targets of {month} are {targets[0]}: nothing to learn")
+    calibration = calibrate(targets, samples.returns, samples.months)
+    lesson = _Lesson(name, month, samples, targets, calibration, training)
+    model, details = _train_network(lesson, progress) if name in HIDDEN_LAYERS else _train_baseline(lesson)
     card = {
         "model": name,
         "as_of": str(month),
-        "features": list(FEATURES),
-        "first_training_month": str(Month(int(samples.months.min()))),
-        "last_training_month": str(Month(int(samples.months.max()))),
-        "rows": len(samples.returns),
-        "rows_left_out": samples.exclusions,
-        "inputs_sha256": hashlib.sha256(np.ascontiguousarray(samples.inputs).tobytes()).hexdigest(),
-        "targets_sha256": hashlib.sha256(np.ascontiguousarray(samples.returns).tobytes()).hexdigest(),
-        "mean_target": float(samples.returns.mean()),
-        "variance_of_target": float(samples.returns.var()),
+        **data_card(samples, targets, training.target, calibration),
         **details,
+        "training_figures": figures(model, _newest(samples, _JUDGED_MONTHS)),
+        "weights_sha256": hashlib.sha256(model.to_bytes()).hexdigest(),
+        "versions": versions(),
     }
-    return TrainedModel(network, card)
+    return TrainedModel(model, card)
 
 
-def _train_network(
-    name: str, month: Month, samples: Samples, training: TrainingConfig
-) -> tuple[Network, dict[str, Any]]:
-    from deepfactor.models.training import fit  # TensorFlow takes seconds to import
+def read_model(name: str, body: bytes) -> Model:
+    """Read a model's weights from safetensors.
 
-    seeds = member_seeds(month, name, training.members)
-    start = initial_network(samples.inputs.shape[1], HIDDEN_LAYERS[name], seeds)
-    fitted = fit(start, samples.inputs, samples.returns, seeds, training)
-    return fitted.network, {
-        "hidden_layers": list(HIDDEN_LAYERS[name]),
-        "members": training.members,
-        "epochs": training.epochs,
-        "batch_size": training.batch_size,
-        "learning_rate": training.learning_rate,
+    Raises
+    ------
+    ConfigurationError
+        If there is no such model.
+    IntegrityError
+        If the weights are not those of such a model.
+    """
+    from deepfactor.models.forest import Forest
+    from deepfactor.models.support_vectors import SupportVectors
+
+    if name not in MODELS:
+        raise ConfigurationError(f"there is no model {name!r}; choose from {', '.join(MODELS)}")
+    kinds: dict[str, type[Forest] | type[SupportVectors]] = {"forest": Forest, "svr": SupportVectors}
+    return kinds[name].from_bytes(body) if name in kinds else Network.from_bytes(body)
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What a model is to learn, from which samples, and how."""
+
+    name: str
+    month: Month
+    samples: Samples
+    targets: NDArray[np.float64]
+    calibration: Calibration
+    training: TrainingConfig
+
+
+def _train_network(lesson: _Lesson, progress: Progress) -> tuple[Network, dict[str, Any]]:
+    from deepfactor.models.ensembles import train_ensemble  # TensorFlow takes seconds to import
+    from deepfactor.models.training import Labelled
+
+    samples, training = lesson.samples, lesson.training
+    kept = _among_newest(samples, training.validation_months)
+    if kept.all():
+        raise HistoryError(
+            f"{lesson.month}: all {len(np.unique(samples.months))} training months are among the last "
+            f"{training.validation_months}, which are kept for validation: lower training.validation_months"
+        )
+    training_set, validation_set = (Labelled(samples.inputs[rows], lesson.targets[rows]) for rows in (~kept, kept))
+    measured_on = validation_set if kept.any() else None
+    ensemble = train_ensemble(lesson.name, lesson.month, training_set, measured_on, training, progress)
+    network = replace(ensemble.network(), calibration=lesson.calibration)
+    return network, {
+        "hidden_layers": list(HIDDEN_LAYERS[lesson.name]),
         "optimiser": "Adam",
         "loss": "mean squared error",
-        "seeds": card_seeds(seeds),
-        "loss_by_epoch_and_member": fitted.losses.tolist(),
+        "hyper_parameters": {key: value for key, value in asdict(training).items() if key != "accelerated"},
+        **ensemble_card(ensemble),
+        "validation_figures": figures(network, _newest(samples, training.validation_months)) if kept.any() else None,
     }
 
 
-def _train_linear(samples: Samples) -> tuple[Network, dict[str, Any]]:
-    from deepfactor.models.baselines import fit_linear  # scikit-learn takes a second to import
+def _train_baseline(lesson: _Lesson) -> tuple[Model, dict[str, Any]]:
+    from deepfactor.models import baselines  # scikit-learn takes a second to import
 
-    network = fit_linear(samples.inputs, samples.returns)
-    errors = samples.returns - network.member_predictions(samples.inputs)[0]
-    return network, {"members": 1, "loss": "least squares", "loss_by_epoch_and_member": [[float((errors**2).mean())]]}
+    inputs, targets, calibration = lesson.samples.inputs, lesson.targets, lesson.calibration
+    if lesson.name == "linear":
+        return baselines.fit_linear(inputs, targets, calibration), {}
+    accelerated = lesson.training.accelerated
+    details = {"accelerator": baselines.accelerator(accelerated)}
+    if lesson.name == "svr":
+        return baselines.fit_svr(inputs, targets, calibration, accelerated), details
+    (seed,) = member_seeds(lesson.month, lesson.name, 1)
+    forest = baselines.fit_forest(inputs, targets, calibration, seed, accelerated)
+    return forest, details | {"seeds": [str(seed)]}
 
 
-def _check(samples: Samples) -> None:
-    bad = ~np.isfinite(samples.inputs)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise TrainingError(
-            f"the training inputs hold {samples.inputs[row, column]} in {FEATURES[column]} of "
-            f"{samples.security_ids[row]}, {Month(int(samples.months[row]))}; descriptors must give null instead"
-        )
-    if not np.isfinite(samples.returns).all():
-        row = int(np.flatnonzero(~np.isfinite(samples.returns))[0])
-        raise TrainingError(
-            f"the return after {Month(int(samples.months[row]))} of {samples.security_ids[row]} is "
-            f"{samples.returns[row]}; remove the price it comes from"
-        )
-    if np.ptp(samples.returns) == 0:
-        raise TrainingError(f"all {len(samples.returns)} training returns are {samples.returns[0]}: nothing to learn")
+def _among_newest(samples: Samples, months: int) -> NDArray[np.bool_]:
+    """Tell which samples are of the newest months, shape (n,)."""
+    newest: NDArray[np.bool_] = samples.months > samples.months.max() - months
+    return newest
+
+
+def _newest(samples: Samples, months: int) -> Samples:
+    rows = _among_newest(samples, months)
+    return replace(
+        samples,
+        months=samples.months[rows],
+        security_ids=samples.security_ids[rows],
+        inputs=samples.inputs[rows],
+        returns=samples.returns[rows],
+    )
