@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from deepfactor.errors import IntegrityError
@@ -100,7 +101,7 @@ class Network:
         IntegrityError
             If they are not the layers of one network.
         """
-        tensors = load(body)
+        tensors = read_tensors(body)
         numbers = range(len(tensors) // 2)
         try:
             kernels = tuple(tensors[f"layer{number}/kernel"] for number in numbers)
@@ -108,9 +109,25 @@ class Network:
             calibration = Calibration.from_tensor(tensors["calibration"])
         except KeyError as error:
             raise IntegrityError(f"the weights lack {error}; they hold {sorted(tensors)}") from None
+        except ValueError as error:
+            raise IntegrityError(f"the weights' calibration is none: {error}") from None
         if not kernels or any(a.shape[2] != b.shape[1] for a, b in pairwise(kernels)):
             raise IntegrityError(f"the weights' layers do not fit: {[kernel.shape for kernel in kernels]}")
         return cls(kernels, biases, calibration)
+
+
+def read_tensors(body: bytes) -> dict[str, NDArray[Any]]:
+    """Return the tensors of safetensors by name.
+
+    Raises
+    ------
+    IntegrityError
+        If the bytes are none.
+    """
+    try:
+        return load(body)
+    except SafetensorError as error:
+        raise IntegrityError(f"the weights are no safetensors: {error}") from None
 
 
 @dataclass(frozen=True)

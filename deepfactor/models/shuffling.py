@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-import tensorflow as tf
+from deepfactor.models.backend import tf
 
 # Luby and Rackoff (1988) need four rounds for a permutation that no short look tells from a random one.
 _ROUNDS = 4

@@ -6,7 +6,6 @@ stacked in one batched product and the whole epoch runs without returning to Pyt
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,13 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# TensorFlow reads these once, at import. The compiled program does not use oneDNN, whose rounding depends on the
-# machine; and what TensorFlow logs below errors is about itself.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-import tensorflow as tf
-
 from deepfactor.config import TrainingConfig
+from deepfactor.models.backend import tf
 from deepfactor.models.base import Network
 from deepfactor.models.shuffling import shuffled_rows
 

@@ -12,6 +12,7 @@ from deepfactor.attribution.relevance import relevance
 from deepfactor.attribution.rules import Epsilon, Rule, Zero
 from deepfactor.models.base import Network
 from deepfactor.models.networks import HIDDEN_LAYERS
+from deepfactor.models.targets import Calibration
 from tests.models.networks import random_network
 
 hidden_layers = st.lists(st.integers(1, 8), max_size=4).map(tuple)
@@ -29,16 +30,17 @@ def slow_relevance(
     kernels: list[NDArray[np.float64]],
     biases: list[NDArray[np.float64]],
     row: NDArray[np.float64],
+    calibration: Calibration,
     epsilon: list[float],
 ) -> tuple[list[float], list[float], list[float]]:
-    """Equation 6 for one member and one stock, unit by unit; epsilon is absolute, by layer."""
+    """Equation 6 for one member and one stock, unit by unit; epsilon is absolute, by layer; the level is a bias."""
     activations, totals = [list(row)], []
     for kernel, bias in zip(kernels, biases, strict=True):
         z = [sum(a * kernel[i, j] for i, a in enumerate(activations[-1])) + bias[j] for j in range(kernel.shape[1])]
         totals.append(z)
         activations.append([max(each, 0.0) for each in z])
-    received = list(totals[-1])
-    bias_terms, leaks = [], []
+    received = [calibration.slope * z for z in totals[-1]]
+    bias_terms, leaks = [calibration.level], []
     for layer in reversed(range(len(kernels))):
         handed = [0.0] * kernels[layer].shape[0]
         to_bias = leak = 0.0
@@ -82,7 +84,7 @@ class TestOracles:
             biases = [each[member].astype(float) for each in network.biases]
             epsilon = absolute_epsilon(network, member, inputs, rule)
             for stock, row in enumerate(inputs):
-                by_input, bias, leak = slow_relevance(kernels, biases, row, epsilon)
+                by_input, bias, leak = slow_relevance(kernels, biases, row, network.calibration, epsilon)
                 np.testing.assert_allclose(account.member_inputs[member, stock], by_input, rtol=1e-9, atol=1e-10)
                 np.testing.assert_allclose(account.member_bias[member, stock], bias, rtol=1e-9, atol=1e-10)
                 np.testing.assert_allclose(account.member_leak[member, stock], leak, rtol=1e-9, atol=1e-10)
@@ -105,7 +107,7 @@ class TestOracles:
                 value = x
                 for kernel, bias in zip(kernels[:-1], biases[:-1], strict=True):
                     value = tf.nn.relu(value @ kernel + bias)
-                value = value @ kernels[-1] + biases[-1]
+                value = network.calibration.slope * (value @ kernels[-1] + biases[-1])
             by_input, *by_bias = tape.gradient(value, [x, *biases])
             np.testing.assert_allclose(account.member_inputs[member], (x * by_input).numpy(), atol=1e-10)
             for layer, (bias, gradient) in enumerate(zip(biases, by_bias, strict=True)):
@@ -139,8 +141,9 @@ class TestProperties:
         network = random_network(6, (), 1, 2)
         inputs = inputs_for(network, 5, 2)
         account = relevance(network, inputs)
-        np.testing.assert_allclose(account.inputs, inputs * network.kernels[0][0, :, 0], atol=1e-12)
-        np.testing.assert_allclose(account.bias[:, 0], network.biases[0][0, 0], atol=1e-12)
+        slope, level = network.calibration.slope, network.calibration.level
+        np.testing.assert_allclose(account.inputs, slope * inputs * network.kernels[0][0, :, 0], atol=1e-12)
+        np.testing.assert_allclose(account.bias, [[slope * network.biases[0][0, 0], level]] * 5, atol=1e-12)
 
     def test_a_dead_network_books_everything_to_its_last_bias(self) -> None:
         network = random_network(6, (4,), 1, 2)
@@ -150,3 +153,4 @@ class TestProperties:
         account = relevance(dead, inputs_for(dead, 3, 1))
         assert (account.inputs == 0).all()
         np.testing.assert_allclose(account.bias[:, 1], account.prediction)
+        assert (account.bias[:, 2] == 0).all()

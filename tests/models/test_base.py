@@ -24,7 +24,7 @@ def slow_prediction(network: Network, member: int, row: np.ndarray) -> float:
             for j in range(kernel.shape[2])
         ]
         values = units if number == last else [max(unit, 0.0) for unit in units]
-    return values[0]
+    return network.calibration.level + network.calibration.slope * values[0]
 
 
 @settings(max_examples=25, deadline=None)
@@ -40,6 +40,7 @@ def test_weights_come_back_from_their_bytes() -> None:
     network = random_network(8, (5, 3), 2, 1)
     read = Network.from_bytes(network.to_bytes())
     assert read.to_bytes() == network.to_bytes()
+    assert read.calibration == network.calibration
     for ours, theirs in zip(network.kernels + network.biases, read.kernels + read.biases, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -50,7 +51,7 @@ def test_seeds_come_from_month_model_and_member_only() -> None:
     assert seeds[:3] == member_seeds(month, "dfm2", 3)
     assert seeds[0] == 7315345250111117584
     others = {*seeds, *member_seeds(month + 1, "dfm2", 5), *member_seeds(month, "dfm1", 5)}
-    assert len(others) == 15
+    assert len(others | set(member_seeds(month, "dfm2", 5, attempt=2))) == 20
 
 
 @pytest.mark.parametrize(
@@ -58,11 +59,29 @@ def test_seeds_come_from_month_model_and_member_only() -> None:
     [
         ({"kernel": (1, 2, 2), "bias": (1, 2)}, "lack"),
         (
-            {"layer0/kernel": (1, 2, 3), "layer0/bias": (1, 3), "layer1/kernel": (1, 4, 1), "layer1/bias": (1, 1)},
+            {
+                "layer0/kernel": (1, 2, 3),
+                "layer0/bias": (1, 3),
+                "layer1/kernel": (1, 4, 1),
+                "layer1/bias": (1, 1),
+                "calibration": (2,),
+            },
             "do not fit",
         ),
     ],
 )
 def test_other_weights_are_refused(tensors: dict[str, tuple[int, ...]], message: str) -> None:
     with pytest.raises(IntegrityError, match=message):
-        Network.from_bytes(save({name: np.zeros(shape, np.float32) for name, shape in tensors.items()}))
+        Network.from_bytes(save({name: np.ones(shape, np.float32) for name, shape in tensors.items()}))
+
+
+def test_a_calibration_that_turns_the_ranking_is_refused() -> None:
+    tensors = {"layer0/kernel": np.ones((1, 2, 1)), "layer0/bias": np.ones((1, 1)), "calibration": np.array([0, -1.0])}
+    with pytest.raises(IntegrityError, match="slope positive"):
+        Network.from_bytes(save(tensors))
+
+
+@pytest.mark.parametrize("body", [b"", b"not weights"])
+def test_bytes_that_are_no_weights(body: bytes) -> None:
+    with pytest.raises(IntegrityError, match="no safetensors"):
+        Network.from_bytes(body)

@@ -6,66 +6,84 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from deepfactor.config import TrainingConfig
-from deepfactor.errors import TrainingError
+from deepfactor.models.backend import tf
 from deepfactor.models.base import Network
 from deepfactor.models.networks import HIDDEN_LAYERS, initial_network
-from deepfactor.models.training import _batches, fit
+from deepfactor.models.shuffling import shuffled_rows
+from deepfactor.models.training import Epoch, Labelled, train_epochs
 
 SAMPLES, WIDTH, SEEDS = 1000, 80, (11, 12)
 SHORT = TrainingConfig(epochs=3, batch_size=128)
 
 
-def made_up(samples: int = SAMPLES) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def made_up(samples: int = SAMPLES) -> Labelled:
     """Return inputs and targets with something to learn."""
     generator = np.random.default_rng(5)
     inputs = generator.uniform(-0.5, 0.5, (samples, WIDTH)).astype(np.float32)
     targets = 0.2 * inputs[:, 0] * inputs[:, 1] + 0.05 * inputs[:, 2] + generator.normal(0, 0.05, samples)
-    return inputs, targets
+    return Labelled(inputs, targets)
 
 
-def digest_of_training() -> str:
+def trained(
+    network: Network,
+    data: Labelled,
+    training: TrainingConfig = SHORT,
+    seeds: tuple[int, ...] = SEEDS,
+    validation: Labelled | None = None,
+) -> list[Epoch]:
+    return list(train_epochs(network, data, seeds, training, validation))
+
+
+def digest_of_training(name: str = "dfm2") -> str:
     """Train and return a digest of every weight."""
-    inputs, targets = made_up()
-    start = initial_network(WIDTH, HIDDEN_LAYERS["dfm2"], SEEDS)
-    return hashlib.sha256(fit(start, inputs, targets, SEEDS, SHORT).network.to_bytes()).hexdigest()
+    start = initial_network(WIDTH, HIDDEN_LAYERS[name], SEEDS)
+    return hashlib.sha256(trained(start, made_up())[-1].network.to_bytes()).hexdigest()
 
 
+def order_of(epoch: int) -> NDArray[np.int32]:
+    """Return the members' rows in the order of an epoch."""
+    numbers = tf.constant(SEEDS, tf.int64), tf.constant(epoch, tf.int64), tf.constant(SAMPLES)
+    order: NDArray[np.int32] = shuffled_rows(*numbers, 1024).numpy()
+    return order[:, :SAMPLES]
+
+
+@pytest.mark.parametrize("decay", [0.0, 2.0])
 @pytest.mark.parametrize("name", ["dfm1", "dfm2"])
-def test_the_same_numbers_as_keras(name: str) -> None:
+def test_the_same_numbers_as_keras(name: str, decay: float) -> None:
     """From the same weights and the same batches, member by member, the short last batch included."""
     import keras
-    import tensorflow as tf
 
-    inputs, targets = made_up()
+    data, training = made_up(), replace(SHORT, weight_decay=decay)
     start = initial_network(WIDTH, HIDDEN_LAYERS[name], SEEDS)
-    fitted = fit(start, inputs, targets, SEEDS, SHORT)
-    batches = -(-SAMPLES // SHORT.batch_size)
+    epochs = trained(start, data, training)
     for member in range(len(SEEDS)):
         widths = HIDDEN_LAYERS[name]
         model = keras.Sequential(
             [keras.Input((WIDTH,)), *(keras.layers.Dense(width, "relu") for width in widths), keras.layers.Dense(1)]
         )
-        model.compile(keras.optimizers.Adam(SHORT.learning_rate), "mse")
+        model.compile(keras.optimizers.Adam(SHORT.learning_rate, weight_decay=decay or None), "mse")
         pairs = zip(start.kernels, start.biases, strict=True)
         model.set_weights([each[member] for pair in pairs for each in pair])
         for epoch in range(SHORT.epochs):
-            rows, _ = _batches(
-                tf.constant(SEEDS, tf.int64), tf.constant(epoch, tf.int64), SAMPLES, batches, SHORT.batch_size
-            )
-            order = rows.numpy()[member].ravel()[:SAMPLES]
+            order = order_of(epoch)[member]
             history = model.fit(
-                inputs[order], targets[order], batch_size=SHORT.batch_size, epochs=1, shuffle=False, verbose=0
+                data.inputs[order],
+                data.targets[order],
+                batch_size=SHORT.batch_size,
+                epochs=1,
+                shuffle=False,
+                verbose=0,
             )
-            assert fitted.losses[epoch, member] == pytest.approx(history.history["loss"][0], rel=1e-4)
-        ours = [
-            each[member] for pair in zip(fitted.network.kernels, fitted.network.biases, strict=True) for each in pair
-        ]
+            assert epochs[epoch].losses[member] == pytest.approx(history.history["loss"][0], rel=1e-4)
+        network = epochs[-1].network
+        ours = [each[member] for pair in zip(network.kernels, network.biases, strict=True) for each in pair]
         for mine, keras_weights in zip(ours, model.get_weights(), strict=True):
             np.testing.assert_allclose(mine, keras_weights, atol=1e-4)
 
@@ -74,7 +92,11 @@ def test_the_same_numbers_as_keras(name: str) -> None:
 def test_the_same_bits_in_another_process(cores: set[int]) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         pytest.fail("this test compares one core with two, and needs a machine with two")
-    code = "from tests.models.test_training import digest_of_training; print(digest_of_training())"
+    # There, another model is trained before.
+    code = (
+        "from tests.models.test_training import digest_of_training as train; "
+        f"train('dfm1') if {len(cores) == 2} else None; print(train())"
+    )
     other = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -85,48 +107,52 @@ def test_the_same_bits_in_another_process(cores: set[int]) -> None:
     assert other.stdout.strip() == digest_of_training()
 
 
-def test_every_sample_is_seen_once_an_epoch_in_an_order_of_its_own() -> None:
-    import tensorflow as tf
-
-    orders = []
-    for epoch in range(2):
-        rows, counted = _batches(tf.constant(SEEDS, tf.int64), tf.constant(epoch, tf.int64), 10, 3, 4)
-        flat = rows.numpy().reshape(len(SEEDS), -1)
-        assert counted.numpy().ravel().tolist() == [1.0] * 10 + [0.0] * 2
-        orders += [tuple(row[:10]) for row in flat]
-        assert all(sorted(row[:10]) == list(range(10)) for row in flat)
-    assert len(set(orders)) == 4
-
-
 def test_a_member_does_not_depend_on_the_others() -> None:
-    inputs, targets = made_up()
-    both = fit(initial_network(WIDTH, (10, 5), SEEDS), inputs, targets, SEEDS, SHORT).network
-    alone = fit(initial_network(WIDTH, (10, 5), SEEDS[1:]), inputs, targets, SEEDS[1:], SHORT).network
+    both = trained(initial_network(WIDTH, (10, 5), SEEDS), made_up())[-1].network
+    alone = trained(initial_network(WIDTH, (10, 5), SEEDS[1:]), made_up(), seeds=SEEDS[1:])[-1].network
     for ours, theirs in zip(both.kernels, alone.kernels, strict=True):
         np.testing.assert_allclose(ours[1], theirs[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("samples", [5, 128, 129, 1000])
+def test_losses_are_those_of_the_batches_alone(samples: int) -> None:
+    """What fills up a batch or the program counts nothing: with a rate of almost zero the loss is that of the start."""
+    data = made_up(samples)
+    start = initial_network(WIDTH, (6,), SEEDS)
+    still = replace(SHORT, epochs=1, learning_rate=1e-12)
+    (epoch,) = trained(start, data, still, validation=data)
+    expected = ((start.member_scores(data.inputs) - data.targets) ** 2).mean(axis=1)
+    np.testing.assert_allclose(epoch.losses, expected, rtol=1e-5)
+    np.testing.assert_allclose(epoch.validation_losses, expected, rtol=1e-5)
+
+
+def test_validation_samples_teach_nothing() -> None:
+    start = initial_network(WIDTH, (10, 5), SEEDS)
+    without = trained(start, made_up())[-1]
+    measured = trained(start, made_up(), validation=made_up(300))[-1]
+    for ours, theirs in zip(without.network.kernels, measured.network.kernels, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    assert np.isnan(without.validation_losses).all()
+    held = made_up(300)
+    expected = ((measured.network.member_scores(held.inputs) - held.targets) ** 2).mean(axis=1)
+    np.testing.assert_allclose(measured.validation_losses, expected, rtol=1e-5)
+
+
 def test_it_learns() -> None:
-    inputs, targets = made_up(4000)
+    data = made_up(4000)
     start = initial_network(WIDTH, HIDDEN_LAYERS["dfm1"], SEEDS)
-    fitted = fit(start, inputs, targets, SEEDS, TrainingConfig(epochs=15, batch_size=128))
+    losses = trained(start, data, TrainingConfig(epochs=15, batch_size=128))[-1].losses
     # Five sixths of the variance is noise.
-    assert fitted.losses[-1].max() < 0.9 * targets.var()
+    assert losses.max() < 0.9 * data.targets.var()
 
 
-def test_progress_is_told_for_every_epoch() -> None:
-    inputs, targets = made_up()
-    told: list[tuple[int, float]] = []
-    start = initial_network(WIDTH, (5,), SEEDS)
-    fitted = fit(start, inputs, targets, SEEDS, SHORT, lambda epoch, loss: told.append((epoch, loss)))
-    assert told == [(epoch + 1, fitted.losses[epoch].mean()) for epoch in range(3)]
-
-
-def test_wild_targets_are_refused() -> None:
-    inputs, targets = made_up()
-    targets[3] = 1e30
-    with pytest.raises(TrainingError, match="loss of epoch 1 is .*learning rate"):
-        fit(initial_network(WIDTH, (5,), SEEDS), inputs, targets, SEEDS, SHORT)
+def test_a_member_that_breaks_disturbs_no_other() -> None:
+    start = initial_network(WIDTH, (10, 5), SEEDS)
+    broken = Network(tuple(kernel.copy() for kernel in start.kernels), start.biases)
+    broken.kernels[0][0, 0, 0] = np.nan
+    sound, beside = trained(start, made_up())[-1], trained(broken, made_up())[-1]
+    assert np.isnan(beside.losses[0])
+    assert beside.losses[1] == sound.losses[1]
 
 
 def test_initial_weights_are_glorots() -> None:
