@@ -18,6 +18,7 @@ from rich.logging import RichHandler
 
 from deepfactor.config import DEFAULT_CONFIG, INCLUDE, SimulationConfig, load_config
 from deepfactor.errors import DeepfactorError
+from deepfactor.exporting import export_command
 from deepfactor.months import Month, Window
 from deepfactor.publication import read_month, verify_month
 from deepfactor.reports.summary import durations_table, month_summary, objects_table
@@ -30,6 +31,7 @@ ROOT = INCLUDE.parent
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(stack_app, name="stack")
 app.command("demo")(demo_command)
+app.command("export")(export_command)
 
 MonthOption = Annotated[str, typer.Option("--month", help="As-of month, written YYYY-MM.")]
 SourceOption = Annotated[

@@ -1,0 +1,44 @@
+"""What the commands share: the console, the store they work on, and how a failure that was foreseen is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+
+from deepfactor.config import INCLUDE
+from deepfactor.errors import DeepfactorError
+from deepfactor.store import Store
+
+
+def console() -> Console:
+    """Return a console that does not squeeze its tables where there is no terminal to fit."""
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=120)
+
+
+@contextmanager
+def opened_store() -> Iterator[Store]:
+    """Open the store that DEEPFACTOR_STORE names, else the embedded one."""
+    url = os.environ.get("DEEPFACTOR_STORE")
+    if url:
+        yield Store.open(url)
+        return
+    from deepfactor.stack.embedded import embedded_store
+
+    with embedded_store(INCLUDE.parent) as store:
+        yield store
+
+
+@contextmanager
+def expected_failures() -> Iterator[None]:
+    """Print an expected failure as a message, not as a stack trace, and exit with 1."""
+    try:
+        yield
+    except DeepfactorError as error:
+        Console(stderr=True).print(f"[bold red]{type(error).__name__}[/bold red]: ", end="")
+        Console(stderr=True).print(str(error), markup=False, highlight=False)
+        raise typer.Exit(1) from None
