@@ -15,7 +15,16 @@ _PACKAGE = Path(__file__).parent
 # These run a month or show it, and decide nothing about it.
 _IRRELEVANT = ("cli.py", "stack")
 
-_LIBRARIES = ("great-expectations", "numpy", "polars", "scikit-learn", "tensorflow", "tensorflow-cpu")
+_LIBRARIES = (
+    "daal",
+    "great-expectations",
+    "numpy",
+    "polars",
+    "scikit-learn",
+    "scikit-learn-intelex",
+    "tensorflow",
+    "tensorflow-cpu",
+)
 
 
 @lru_cache(maxsize=1)
