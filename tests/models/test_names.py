@@ -3,17 +3,12 @@ from __future__ import annotations
 import pytest
 
 from deepfactor.errors import ConfigurationError
-from deepfactor.models import registry
 from deepfactor.models.names import EXPLAINED_MODELS, MODELS, check_models
 
 
 def test_names() -> None:
     assert MODELS == ("dfm1", "dfm2", "linear", "svr", "forest")
     assert EXPLAINED_MODELS == ("dfm1", "dfm2", "linear")
-
-
-def test_what_can_be_trained_can_be_configured() -> None:
-    assert set(registry.MODELS) <= set(MODELS)
 
 
 @pytest.mark.parametrize("signal_model", EXPLAINED_MODELS)
