@@ -125,9 +125,10 @@ def read_tensors(body: bytes) -> dict[str, NDArray[Any]]:
         If the bytes are none.
     """
     try:
-        return load(body)
+        tensors: dict[str, NDArray[Any]] = load(body)
     except SafetensorError as error:
         raise IntegrityError(f"the weights are no safetensors: {error}") from None
+    return tensors
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def figures(model: Model, samples: Samples) -> dict[str, Any]:
     forecast = model.member_predictions(samples.inputs).mean(axis=0)
     months = np.unique(samples.months)
     correlations = [
-        _rank_correlation(forecast[chosen], samples.returns[chosen]) for chosen in samples.months == months[:, None]
+        rank_correlation(forecast[chosen], samples.returns[chosen]) for chosen in samples.months == months[:, None]
     ]
     return {
         "first_month": str(Month(int(months[0]))),
@@ -118,7 +118,7 @@ def _digest(array: NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def _rank_correlation(forecast: NDArray[np.float64], returns: NDArray[np.float64]) -> float:
+def rank_correlation(forecast: NDArray[np.float64], returns: NDArray[np.float64]) -> float:
     """Return Spearman's correlation; 0 where one of the two is constant."""
     ranks = centred_ranks(forecast), centred_ranks(returns)
     scale = np.sqrt((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1]))
