@@ -48,6 +48,7 @@ RATES = (1e-3, 3e-4, 1e-4)
 BATCHES = (256, 512, 2048)
 DECAYS = (0.0, 1.0, 10.0)
 MODELS = tuple(HIDDEN_LAYERS)
+START = TrainingConfig(members=5, batch_size=512, weight_decay=0.0)
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ def main() -> int:
         print(f"linear, {target}: rank IC {outcome.rank_ic:+.4f} (t {outcome.t:.1f}), RMSE {outcome.error:.4f}")
     print(f"\n| target | rate | batch | decay | model | rank IC after {EPOCHS} epochs | best | rank IC (t) | RMSE |")
     print("|---|---|---|---|---|---|---|---|---|")
-    first = [replace(TrainingConfig(), target=target, learning_rate=rate) for target, rate in product(TARGETS, RATES)]
+    first = [replace(START, target=target, learning_rate=rate) for target, rate in product(TARGETS, RATES)]
     best, height = max(search(first, parts), key=lambda found: found[1])
     grid = product(BATCHES, DECAYS)
     second = [replace(best, batch_size=size, weight_decay=decay) for size, decay in grid]

@@ -40,7 +40,7 @@ def ours(inputs: np.ndarray, targets: np.ndarray) -> Callable[[], float]:
 
     seeds = tuple(range(MEMBERS))
     start = initial_network(FEATURES, HIDDEN, seeds)
-    training = TrainingConfig(epochs=1_000, batch_size=BATCH)
+    training = TrainingConfig(epochs=1_000_000, batch_size=BATCH)
     epochs = train_epochs(start, Labelled(inputs, targets), seeds, training)
     next(epochs)
 

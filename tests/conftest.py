@@ -62,7 +62,7 @@ def small_config(market_folder: Path) -> Config:
         config,
         source=replace(config.source, folder=str(market_folder), simulate=SimulationConfig(stocks=80)),
         universe=UniverseConfig(minimum_stocks=20),
-        training=TrainingConfig(members=2, epochs=2),
+        training=TrainingConfig(members=2, epochs=2, batch_size=32, learning_rate=0.001),
     )
 
 

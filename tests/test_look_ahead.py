@@ -35,7 +35,7 @@ Random = np.random.Generator
 AS_OF = Month.parse("2016-01")
 WINDOW = Window(AS_OF)
 UNIVERSE = UniverseConfig(minimum_stocks=20)
-TRAINING = TrainingConfig(members=1, epochs=1)
+TRAINING = TrainingConfig(members=1, epochs=1, batch_size=16, learning_rate=0.001)
 CLOSE = last_session(AS_OF)
 
 

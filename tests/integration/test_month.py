@@ -56,7 +56,7 @@ def config(stack: Stack) -> Path:
     content["source"] |= {"folder": str(stack.layout.local / "market"), "simulate": asdict(simulation)}
     content |= {
         "universe": {"minimum_stocks": 50},
-        "training": {"members": 2, "epochs": 3},
+        "training": {"members": 2, "epochs": 3, "batch_size": 32, "learning_rate": 0.001},
         # One of each kind; the start of TensorFlow costs more than the training.
         "models": ["dfm2", "linear"],
         "expectations": load_config().expectations,

@@ -101,7 +101,7 @@ def test_accelerated_forest_is_as_good_another() -> None:
 def digest_of_baselines() -> str:
     """Fit each baseline, predict, and return a digest of every number."""
     # So many that one thread gives other bits than two, if it is let.
-    inputs, targets = made_up(12_000)
+    inputs, targets = made_up(10_000)
     linear = fit_linear(inputs, targets)
     svr = fit_svr(inputs, centred_ranks(targets))
     forest = fit_forest(inputs[:1000], targets[:1000], seed=3)

@@ -20,7 +20,7 @@ from deepfactor.months import Month
 from tests.models.test_training import made_up
 
 MONTH = Month.parse("2016-02")
-BRIEF = TrainingConfig(members=3, epochs=4, batch_size=32, learning_rate=0.002)
+BRIEF = TrainingConfig(members=3, epochs=4, batch_size=32, learning_rate=0.002, weight_decay=0.0)
 
 
 def quiet(progress: TrainingProgress) -> None:

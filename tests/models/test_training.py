@@ -20,7 +20,7 @@ from deepfactor.models.shuffling import shuffled_rows
 from deepfactor.models.training import Epoch, Labelled, train_epochs
 
 SAMPLES, WIDTH, SEEDS = 1000, 80, (11, 12)
-SHORT = TrainingConfig(epochs=3, batch_size=128)
+SHORT = TrainingConfig(epochs=3, batch_size=128, learning_rate=0.001, weight_decay=0.0)
 
 
 def made_up(samples: int = SAMPLES) -> Labelled:
@@ -141,7 +141,7 @@ def test_validation_samples_teach_nothing() -> None:
 def test_it_learns() -> None:
     data = made_up(4000)
     start = initial_network(WIDTH, HIDDEN_LAYERS["dfm1"], SEEDS)
-    losses = trained(start, data, TrainingConfig(epochs=15, batch_size=128))[-1].losses
+    losses = trained(start, data, replace(SHORT, epochs=15))[-1].losses
     # Five sixths of the variance is noise.
     assert losses.max() < 0.9 * data.targets.var()
 
