@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from deepfactor.errors import IntegrityError
+from deepfactor.models.base import read_tensors
 from deepfactor.models.targets import UNCALIBRATED, Calibration
 
 LEAF = 255
@@ -130,14 +130,14 @@ class Forest:
         IntegrityError
             If they are not whole trees.
         """
+        tensors = read_tensors(body)
         try:
-            tensors = load(body)
             feature, number, sizes = tensors["feature"], tensors["number"], tensors["sizes"]
             (width,) = map(int, tensors["width"])
             calibration = Calibration.from_tensor(tensors["calibration"])
         except KeyError as error:
             raise IntegrityError(f"the forest lacks {error}; it holds {sorted(tensors)}") from None
-        except (SafetensorError, ValueError) as error:
+        except ValueError as error:
             raise IntegrityError(f"the forest cannot be read: {error}") from None
         if not (feature.shape == number.shape == (sizes.sum(),) and len(sizes) and sizes.min() > 0):
             raise IntegrityError(

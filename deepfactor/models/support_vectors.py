@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from deepfactor.errors import IntegrityError
+from deepfactor.models.base import read_tensors
 from deepfactor.models.blas import one_thread
 from deepfactor.models.targets import UNCALIBRATED, Calibration
 
@@ -55,11 +55,10 @@ class SupportVectors:
         with one_thread():
             for first in range(0, len(inputs), rows):
                 block = inputs[first : first + rows].astype(np.float64)
-                # |a − b|² = |a|² + |b|² − 2ab, which rounding may make less than nothing.
+                # −|a − b|² = 2ab − |b|² − |a|², so that one product of matrices does nearly all of it.
                 kernel = block @ (2.0 * vectors.T)
                 kernel -= lengths
                 kernel -= (block**2).sum(axis=1)[:, None]
-                np.minimum(kernel, 0.0, out=kernel)
                 kernel *= self.gamma
                 np.exp(kernel, out=kernel)
                 scores[first : first + rows] = kernel @ self.coefficients + self.intercept
@@ -86,14 +85,14 @@ class SupportVectors:
         IntegrityError
             If they are not support vectors and what belongs to them.
         """
+        tensors = read_tensors(body)
         try:
-            tensors = load(body)
             vectors, coefficients = tensors["vectors"], tensors["coefficients"]
             intercept, gamma = map(float, tensors["intercept_and_gamma"])
             calibration = Calibration.from_tensor(tensors["calibration"])
         except KeyError as error:
             raise IntegrityError(f"the support vectors lack {error}; they hold {sorted(tensors)}") from None
-        except (SafetensorError, ValueError) as error:
+        except ValueError as error:
             raise IntegrityError(f"the support vectors cannot be read: {error}") from None
         if vectors.ndim != 2 or coefficients.shape != vectors.shape[:1]:
             raise IntegrityError(
