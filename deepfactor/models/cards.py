@@ -120,6 +120,6 @@ def _digest(array: NDArray[Any]) -> str:
 
 def rank_correlation(forecast: NDArray[np.float64], returns: NDArray[np.float64]) -> float:
     """Return Spearman's correlation; 0 where one of the two is constant."""
-    ranks = centred_ranks(forecast), centred_ranks(returns)
-    scale = np.sqrt((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1]))
-    return float(ranks[0] @ ranks[1] / scale) if scale > 0 else 0.0
+    a, b = centred_ranks(forecast), centred_ranks(returns)
+    scale = np.sqrt(np.sum(a**2) * np.sum(b**2))
+    return float(np.sum(a * b) / scale) if scale > 0 else 0.0

@@ -110,7 +110,8 @@ def calibrate(targets: _F64, returns: _F64, months: NDArray[np.int64]) -> Calibr
         Month of each sample, shape (n,).
     """
     within_targets, within_returns = (_less_the_mean(each, months) for each in (targets, returns))
-    slope = float(within_targets @ within_returns / (within_targets @ within_targets))
+    # Sums, not dot products: what BLAS gives depends on the number of its threads.
+    slope = float(np.sum(within_targets * within_returns) / np.sum(within_targets**2))
     return Calibration(float(returns.mean() - slope * targets.mean()), slope)
 
 

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+from deepfactor.features import Samples
+from deepfactor.models.base import Network
+from deepfactor.models.cards import figures, measured, rank_correlation
+from deepfactor.months import Month
+
+
+def samples(returns: list[float], months: list[str], first_input: list[float]) -> Samples:
+    inputs = np.zeros((len(returns), 80), np.float32)
+    inputs[:, 0] = first_input
+    ordinals = np.array([Month.parse(month).ordinal for month in months])
+    return Samples(ordinals, np.array(["a"] * len(returns)), inputs, np.array(returns), {})
+
+
+def test_figures_by_hand() -> None:
+    kernel = np.zeros((1, 80, 1))
+    kernel[0, 0, 0] = 0.5
+    model = Network((kernel,), (np.array([[0.1]]),))
+    told = figures(
+        model, samples([0.1, 0.3, 0.2, 0.0], ["2016-01", "2016-01", "2016-02", "2016-02"], [0.0, 0.4, -0.2, 0.2])
+    )
+    # Forecasts .1, .3, 0 and .2: right in the first month, the other way round in the second.
+    assert told == {
+        "first_month": "2016-01",
+        "last_month": "2016-02",
+        "rows": 4,
+        "mean_squared_error": pytest.approx(0.02),
+        "variance_of_return": pytest.approx(0.0125),
+        "rank_ic": pytest.approx(0.0),
+    }
+
+
+@given(st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5)), min_size=2, max_size=30))
+def test_rank_correlations_are_spearmans(pairs: list[tuple[int, int]]) -> None:
+    forecast, returns = (np.array(each, dtype=float) for each in zip(*pairs, strict=True))
+    found = rank_correlation(forecast, returns)
+    if np.ptp(forecast) == 0 or np.ptp(returns) == 0:
+        assert found == 0
+    else:
+        assert found == pytest.approx(spearmanr(forecast, returns).statistic, abs=1e-12)
+
+
+def test_what_is_measured_is_plausible() -> None:
+    told = measured(2.5)
+    assert told["seconds"] == 2.5
+    assert 50e6 < told["peak_memory_bytes"] < 100e9
