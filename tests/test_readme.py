@@ -103,12 +103,21 @@ def test_pictures_and_links_lead_somewhere(page: str) -> None:
 def test_yaml_is_an_excerpt_of_the_configuration_it_explains() -> None:
     name = "include/config/market_jp.yaml"
     config = (ROOT / name).read_text(encoding="utf-8")
-    excerpts = blocks(README, "yaml")
+    excerpts = [each for each in blocks(README, "yaml") if not each.startswith("base:")]
     assert excerpts
     for excerpt in excerpts:
         assert excerpt in config
         assert isinstance(yaml.safe_load(excerpt), dict)
     assert load_config(ROOT / name, source=ROOT).source.folder == str(ROOT)
+
+
+def test_a_configuration_of_ones_own_can_be_read(tmp_path: Path) -> None:
+    (example,) = (each for each in blocks(README, "yaml") if each.startswith("base:"))
+    own = tmp_path / "own.yaml"
+    own.write_text(example.replace("base: ", f"base: {ROOT}/include/config/"), encoding="utf-8")
+    changed = load_config(own)
+    assert changed != load_config()
+    assert changed.source == load_config().source
 
 
 def test_raw_tables_are_described_with_all_their_columns() -> None:
