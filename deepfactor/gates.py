@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from deepfactor.attribution.relevance import Relevance
 from deepfactor.config import GateConfig
+from deepfactor.models.names import EXPLAINED_MODELS
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,6 @@ def at_least(gate: str, model: str | None, value: float, threshold: float, meani
     return Gate(gate, model, value if known else None, threshold, known and value >= threshold, meaning)
 
 
-def ledger_imbalance(account: Relevance) -> float:
-    """Return the largest imbalance of a stock's ledger relative to the predictions' root mean square."""
-    scale = float(np.sqrt(np.mean(account.member_prediction**2)))
-    return float(account.imbalance().max()) / scale if scale > 0 else float(account.imbalance().max())
-
-
 def judge(
     validation_passed: bool,
     results_passed: bool,
@@ -87,7 +81,7 @@ def judge(
     signals
         ``schemas.SIGNALS`` of all models.
     imbalances
-        By model, from :func:`ledger_imbalance`.
+        By model, from ``attribution.accounts.ledger_imbalance``; without one a model that can be explained fails.
     models
         Those that must be there; a model without predictions fails every gate of its own.
     gates
@@ -109,14 +103,15 @@ def _judge_model(
     model: str, predictions: NDArray[np.float64], universe: int, imbalance: float, gates: GateConfig
 ) -> list[Gate]:
     some = predictions if len(predictions) else np.array([math.nan])
+    ledger = at_most(
+        "ledger",
+        model,
+        imbalance,
+        gates.ledger_tolerance,
+        "largest |inputs + bias + leak − prediction| / root mean square prediction",
+    )
     return [
-        at_most(
-            "ledger",
-            model,
-            imbalance,
-            gates.ledger_tolerance,
-            "largest |inputs + bias + leak − prediction| / root mean square prediction",
-        ),
+        *([ledger] if model in EXPLAINED_MODELS else []),
         at_least(
             "coverage",
             model,

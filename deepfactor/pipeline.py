@@ -162,7 +162,7 @@ def train(run: Run, store: Store, config: Config, model: str, progress: Progress
 
 
 def attribute(run: Run, store: Store, config: Config) -> StepRecord:
-    """Predict the month with every model and book each prediction to its inputs.
+    """Predict the month with every model, and book each prediction to its inputs where the model can be explained.
 
     Raises
     ------
@@ -171,28 +171,18 @@ def attribute(run: Run, store: Store, config: Config) -> StepRecord:
     """
 
     def work() -> StepRecord:
-        from deepfactor.attribution import aggregation
-        from deepfactor.attribution.relevance import relevance
+        from deepfactor.attribution.accounts import account_for
         from deepfactor.features import prediction_samples
-        from deepfactor.gates import ledger_imbalance
-        from deepfactor.models.base import Network
+        from deepfactor.models.registry import read_model
 
         samples = prediction_samples(_ranked(run, store), Window(run.month), config.universe)
-        builders = {
-            "signals": aggregation.signals_table,
-            "ledger": aggregation.ledger_table,
-            "attribution": aggregation.attribution_table,
-            "shares": aggregation.shares_table,
+        weights = {
+            name: read_record(run, store, f"train-{name}").objects[f"models/{name}/weights.safetensors"]
+            for name in config.models
         }
-        parts: dict[str, list[pl.DataFrame]] = {name: [] for name in builders}
-        imbalances = {}
-        for model in config.models:
-            weights = read_record(run, store, f"train-{model}").objects[f"models/{model}/weights.safetensors"]
-            account = relevance(Network.from_bytes(store.read(weights)), samples.inputs)
-            imbalances[model] = ledger_imbalance(account)
-            for name, build in builders.items():
-                parts[name].append(build(run.month, model, samples.security_ids, account))
-        bodies = {f"{name}.parquet": frame_to_bytes(pl.concat(frames)) for name, frames in parts.items()}
+        models = ((name, read_model(name, store.read(reference))) for name, reference in weights.items())
+        tables, imbalances = account_for(run.month, models, samples)
+        bodies = {f"{name}.parquet": frame_to_bytes(frame) for name, frame in tables.items()}
         bodies["imbalances.json"] = json_to_bytes(imbalances)
         facts = {"stocks scored": len(samples.security_ids)} | {
             f"scoring: {reason}": number for reason, number in samples.exclusions.items() if "return" not in reason

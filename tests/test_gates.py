@@ -58,6 +58,19 @@ def test_a_model_without_predictions_fails_all_its_gates() -> None:
     assert all(each.value is None or math.isfinite(each.value) for each in verdicts)
 
 
+def test_only_a_model_that_can_be_explained_has_a_ledger_to_judge() -> None:
+    signals = pl.concat([_signals(0.01, 0.02, 0.03).with_columns(model=pl.lit(name)) for name in ("svr", "linear")])
+    verdicts = judge(True, True, 4, signals, {"linear": 0.0}, ["svr", "linear"], GATES)
+    assert [each.model for each in verdicts if each.gate == "ledger"] == ["linear"]
+    assert [each.gate for each in verdicts if each.model == "svr"] == ["coverage", "credible size", "spread"]
+    assert all(each.passed for each in verdicts)
+
+
+def test_a_network_without_a_ledger_is_refused() -> None:
+    verdicts = judge(True, True, 4, _signals(0.01, 0.02, 0.03), {}, ["dfm1"], GATES)
+    assert [each.gate for each in verdicts if not each.passed] == ["ledger"]
+
+
 def test_thresholds_themselves_pass() -> None:
     assert at_most("g", None, 1.0, 1.0, "").passed
     assert at_least("g", None, 1.0, 1.0, "").passed

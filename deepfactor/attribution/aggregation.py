@@ -17,14 +17,25 @@ from deepfactor.schemas import ATTRIBUTION, FACTORS, LEDGER, SHARES, SIGNALS
 _MEMBERSHIP = np.array([[feature == factor for factor in FACTORS] for feature in FEATURE_FACTORS], dtype=np.float64)
 
 
-def signals_table(month: Month, model: str, security_ids: NDArray[np.str_], account: Relevance) -> pl.DataFrame:
-    """Return ``schemas.SIGNALS`` of one model: prediction, its dispersion over the members, rank and quintile."""
-    rank = ranks(account.prediction, security_ids)
+def signals_table(
+    month: Month, model: str, security_ids: NDArray[np.str_], member_predictions: NDArray[np.float64]
+) -> pl.DataFrame:
+    """Return ``schemas.SIGNALS`` of one model: prediction, its dispersion over the members, rank and quintile.
+
+    Parameters
+    ----------
+    month, model, security_ids
+        The as-of month, the model's name, and the stocks, shape (n,).
+    member_predictions
+        In units of return, shape (members, n); the prediction is their mean.
+    """
+    prediction = member_predictions.mean(axis=0)
+    rank = ranks(prediction, security_ids)
     frame = pl.DataFrame(
         {
             "security_id": security_ids,
-            "prediction": account.prediction,
-            "dispersion": account.member_prediction.std(axis=0),
+            "prediction": prediction,
+            "dispersion": member_predictions.std(axis=0),
             "rank": rank,
             "quintile": quintiles(rank),
         }

@@ -40,7 +40,7 @@ class MonthReport:
         What the run was: code version, configuration digest, universe, …, in reading order; a name of the form
         ``step: reason`` counts what was left out.
     signals, ledger, shares
-        ``schemas.SIGNALS``, ``schemas.LEDGER`` and ``schemas.SHARES`` of all models.
+        ``schemas.SIGNALS`` of all models; ``schemas.LEDGER`` and ``schemas.SHARES`` of those that can be explained.
     validation, results
         The verdicts on the month's raw tables, and on its descriptors and signals.
     gates
@@ -63,6 +63,12 @@ class MonthReport:
         """All models that predicted, the signal model first."""
         others = sorted(set(self.signals["model"].to_list()) - {self.signal_model})
         return (self.signal_model, *others)
+
+    @property
+    def unexplained(self) -> tuple[str, ...]:
+        """Models with signals only: their predictions have no account."""
+        explained = set(self.ledger["model"].to_list())
+        return tuple(model for model in self.models if model not in explained)
 
     @property
     def exclusions(self) -> dict[str, str | int | float]:

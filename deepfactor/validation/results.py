@@ -14,6 +14,7 @@ import polars as pl
 
 from deepfactor.config import Config
 from deepfactor.descriptors import DESCRIPTORS, NAMES
+from deepfactor.models.names import EXPLAINED_MODELS
 from deepfactor.months import Month, Window, month_range
 from deepfactor.schemas import SIGNALS
 from deepfactor.validation.distributions import distribution_facts
@@ -75,8 +76,9 @@ def row_facts(tables: Tables, window: Window, ledger: pl.DataFrame) -> dict[str,
     """Return the rows of descriptors (of the universe) and signals with ``row`` and facts.
 
     - Both: ``scope_month``, the row's month, and ``months_after``, by which it lies after the as-of month.
-    - Signals: ``in_universe``, whether the stock is in the month's universe, and ``ledger_gap``, how far the prediction
-      lies from the ledger's of the same stock and model, null where the ledger has none.
+    - Signals: ``in_universe``, whether the stock is in the month's universe; ``ledger_gap``, how far the prediction
+      lies from the ledger's of the same stock and model, null where the ledger has none; ``accounted_for``, whether
+      it has one, or the model is none that can be explained.
     """
     members = tables["descriptors"].filter("in_universe")
     known = members.select("month", "security_id", in_universe=pl.lit(value=True)).unique()
@@ -89,6 +91,7 @@ def row_facts(tables: Tables, window: Window, ledger: pl.DataFrame) -> dict[str,
             in_universe=pl.col("in_universe").fill_null(value=False),
             ledger_gap=(pl.col("prediction") - pl.col("booked")).abs(),
         )
+        .with_columns(accounted_for=pl.col("ledger_gap").is_not_null() | ~pl.col("model").is_in(EXPLAINED_MODELS))
     )
     return {
         name: frame.with_columns(scope_month=pl.col("month"), months_after=_months_after(window)).with_row_index("row")

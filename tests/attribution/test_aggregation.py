@@ -58,9 +58,22 @@ def test_a_row_of_the_attribution_is_its_inputs(account: Relevance) -> None:
 
 
 def test_signals_rank_the_predictions(account: Relevance) -> None:
-    signals = signals_table(AS_OF, "dfm1", IDS, account).sort("rank")
+    signals = signals_table(AS_OF, "dfm1", IDS, account.member_prediction).sort("rank")
     assert signals["prediction"].is_sorted(descending=True)
     assert signals["quintile"].to_list() == sorted(signals["quintile"], reverse=True)
+
+
+def test_signals_are_the_members_mean_and_their_spread() -> None:
+    predictions = np.array([[0.01, 0.03, -0.02], [0.03, 0.03, 0.04]])
+    signals = signals_table(AS_OF, "svr", IDS[:3], predictions)
+    assert signals["prediction"].to_list() == pytest.approx([0.02, 0.03, 0.01])
+    assert signals["dispersion"].to_list() == pytest.approx([0.01, 0.0, 0.03])
+    assert signals["rank"].to_list() == [2, 1, 3]
+
+
+def test_a_single_model_has_no_dispersion() -> None:
+    signals = signals_table(AS_OF, "svr", IDS[:3], np.array([[0.1, 0.2, 0.3]]))
+    assert signals["dispersion"].to_list() == [0.0] * 3
 
 
 def test_shares_add_up_to_one_and_follow_their_group(account: Relevance) -> None:

@@ -233,6 +233,47 @@ class TestProperties:
         assert "unsafe" not in policy[1]
 
 
+class TestModelsWithSignalsOnly:
+    """Support vectors and forests have signals, and neither a ledger nor shares."""
+
+    MODELS = ("dfm2", "forest", "linear", "svr")
+
+    def _report(self, make_report: Any) -> Any:
+        whole = make_report(stocks=24, models=self.MODELS)
+        explained = pl.col("model").is_in(["dfm2", "linear"])
+        changes = {name: getattr(whole, name).filter(explained) for name in ("ledger", "shares")}
+        return make_report(stocks=24, models=self.MODELS, **changes)
+
+    def test_they_stand_among_the_models(self, make_report: Any) -> None:
+        page = render_month(self._report(make_report)).decode()
+        models = page[page.index('id="models"') : page.index('id="checks"')]
+        assert re.findall(r'<th scope="row" class="text">(\w+)</th>', models) == list(self.MODELS)
+
+    def test_the_page_says_that_they_have_no_shares(self, make_report: Any) -> None:
+        page = render_month(self._report(make_report)).decode()
+        assert "Without an account, and so without shares: forest, svr." in page
+        assert {row[1][0] for row in body_rows(page.encode(), "shares-table")} == {"dfm2", "linear"}
+
+    def test_figure_3_has_bars_of_the_others_only(self, make_report: Any) -> None:
+        report = self._report(make_report)
+        bars = [
+            bar for panel in share_panels(report.shares, report.models) for each in panel.factors for bar in each.bars
+        ]
+        assert {bar.model for bar in bars} == {"dfm2", "linear"}
+
+    def test_nothing_is_said_where_all_have_shares(self, make_report: Any) -> None:
+        assert make_report(stocks=24).unexplained == ()
+        assert b"Without an account" not in render_month(make_report(stocks=24))
+
+    def test_the_signal_model_must_not_be_one(self, make_report: Any) -> None:
+        report = self._report(make_report)
+        changed = make_report(
+            stocks=24, models=self.MODELS, ledger=report.ledger, shares=report.shares, signal_model="svr"
+        )
+        with pytest.raises(SchemaError, match="24 stocks of svr have no account in the ledger"):
+            render_month(changed)
+
+
 class TestValidation:
     def test_a_stock_without_an_account_is_refused(self, make_report: Any) -> None:
         ledger = make_report(stocks=24).ledger.filter(pl.col("security_id") != "1307")

@@ -1,6 +1,7 @@
 import re
 from typing import Any
 
+import polars as pl
 import pytest
 from rich.console import Console, RenderableType
 
@@ -52,6 +53,12 @@ class TestProperties:
             ]
             largest = sorted(FACTORS, key=lambda each: -abs(row[each]))[:3]
             assert words[4:] == [word for each in largest for word in (each, percent(row[each]))]
+
+    def test_a_model_without_an_account_changes_nothing(self, make_report: Any) -> None:
+        whole = make_report(stocks=40, models=("dfm2", "svr"))
+        explained = {name: getattr(whole, name).filter(pl.col("model") == "dfm2") for name in ("ledger", "shares")}
+        report = make_report(stocks=40, models=("dfm2", "svr"), **explained)
+        assert shown(month_summary(report)) == shown(month_summary(whole))
 
     def test_fits_a_plain_terminal(self, make_report: Any) -> None:
         text = shown(month_summary(make_report(stocks=300)), width=80)

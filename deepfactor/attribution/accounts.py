@@ -1,0 +1,60 @@
+"""A month's predictions by every model, each with its account where the model can be explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+
+from deepfactor.attribution.aggregation import attribution_table, ledger_table, shares_table, signals_table
+from deepfactor.attribution.relevance import Relevance, relevance
+from deepfactor.features import Samples
+from deepfactor.models.base import Model, Network
+from deepfactor.models.blas import one_thread
+from deepfactor.months import Month
+from deepfactor.schemas import ATTRIBUTION, LEDGER, SHARES, SIGNALS
+
+_BUILDERS = {"ledger": ledger_table, "attribution": attribution_table, "shares": shares_table}
+
+
+def account_for(
+    month: Month, models: Iterable[tuple[str, Model]], samples: Samples
+) -> tuple[dict[str, pl.DataFrame], dict[str, float]]:
+    """Predict the month with every model, and book each prediction of a network to its inputs.
+
+    Parameters
+    ----------
+    month
+        The as-of month.
+    models
+        Names and models; one at a time is in memory if they come so.
+    samples
+        The month's stocks.
+
+    Returns
+    -------
+    tables
+        ``signals`` of all models; ``ledger``, ``attribution`` and ``shares`` of the networks, the linear model among
+        them. Relevance is not propagated through support vectors or trees.
+    imbalances
+        :func:`ledger_imbalance` of each network.
+    """
+    parts = {table.name: [table.empty()] for table in (SIGNALS, LEDGER, ATTRIBUTION, SHARES)}
+    imbalances = {}
+    for name, model in models:
+        with one_thread():
+            account = relevance(model, samples.inputs) if isinstance(model, Network) else None
+            predictions = account.member_prediction if account else model.member_predictions(samples.inputs)
+        parts["signals"].append(signals_table(month, name, samples.security_ids, predictions))
+        if account is not None:
+            imbalances[name] = ledger_imbalance(account)
+            for table, build in _BUILDERS.items():
+                parts[table].append(build(month, name, samples.security_ids, account))
+    return {name: pl.concat(frames) for name, frames in parts.items()}, imbalances
+
+
+def ledger_imbalance(account: Relevance) -> float:
+    """Return the largest imbalance of a stock's ledger relative to the predictions' root mean square."""
+    scale = float(np.sqrt(np.mean(account.member_prediction**2)))
+    return float(account.imbalance().max()) / scale if scale > 0 else float(account.imbalance().max())

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from deepfactor.attribution.accounts import account_for, ledger_imbalance
+from deepfactor.attribution.relevance import relevance
+from deepfactor.features import FEATURES, Samples
+from deepfactor.models.base import Model
+from deepfactor.models.networks import HIDDEN_LAYERS
+from deepfactor.models.support_vectors import SupportVectors
+from deepfactor.schemas import ATTRIBUTION, LEDGER, SHARES, SIGNALS
+from tests.conftest import AS_OF
+from tests.models.networks import random_network
+
+WIDTH, STOCKS = len(FEATURES), 30
+
+
+def support_vectors() -> SupportVectors:
+    generator = np.random.default_rng(2)
+    vectors = generator.uniform(-0.5, 0.5, (20, WIDTH)).astype(np.float32)
+    return SupportVectors(vectors, generator.normal(0, 0.1, 20), 0.01, 0.2)
+
+
+@pytest.fixture(scope="module")
+def samples() -> Samples:
+    return Samples(
+        months=np.full(STOCKS, AS_OF.ordinal),
+        security_ids=np.array([f"{1300 + number}" for number in range(STOCKS)]),
+        inputs=np.random.default_rng(1).uniform(-0.5, 0.5, (STOCKS, WIDTH)).astype(np.float32),
+        returns=np.zeros(0),
+        exclusions={},
+    )
+
+
+def test_every_model_has_signals_and_only_networks_have_accounts(samples: Samples) -> None:
+    network, vectors = random_network(WIDTH, HIDDEN_LAYERS["dfm1"], 2, 1), support_vectors()
+    models: list[tuple[str, Model]] = [("dfm1", network), ("svr", vectors), ("linear", random_network(WIDTH, (), 1, 2))]
+    tables, imbalances = account_for(AS_OF, models, samples)
+    assert list(tables) == ["signals", "ledger", "attribution", "shares"]
+    assert sorted(tables["signals"]["model"].unique()) == ["dfm1", "linear", "svr"]
+    for name in ("ledger", "attribution", "shares"):
+        assert sorted(tables[name]["model"].unique()) == ["dfm1", "linear"]
+    assert list(imbalances) == ["dfm1", "linear"]
+    assert max(imbalances.values()) < 1e-12
+    for name, model in models:
+        signals = tables["signals"].filter(pl.col("model") == name)
+        predictions = model.member_predictions(samples.inputs)
+        np.testing.assert_allclose(signals["prediction"], predictions.mean(axis=0), atol=1e-12)
+        np.testing.assert_allclose(signals["dispersion"], predictions.std(axis=0), atol=1e-12)
+
+
+def test_without_a_network_the_accounts_are_empty_tables(samples: Samples) -> None:
+    tables, imbalances = account_for(AS_OF, [("svr", support_vectors())], samples)
+    assert tables["signals"].height == STOCKS
+    for schema in (SIGNALS, LEDGER, ATTRIBUTION, SHARES):
+        schema.check(tables[schema.name], "")
+    assert [tables[name].height for name in ("ledger", "attribution", "shares")] == [0, 0, 0]
+    assert imbalances == {}
+
+
+def test_the_imbalance_is_relative_to_the_predictions(samples: Samples) -> None:
+    account = relevance(random_network(WIDTH, (5,), 1, 3), samples.inputs)
+    wrong = account.member_prediction.copy()
+    wrong[0, 3] += 0.5
+    changed = type(account)(account.member_inputs, account.member_bias, account.member_leak, wrong)
+    assert ledger_imbalance(changed) == pytest.approx(0.5 / np.sqrt(np.mean(wrong**2)))
+
+
+def test_the_imbalance_of_predictions_of_zero_is_absolute(samples: Samples) -> None:
+    account = relevance(random_network(WIDTH, (5,), 1, 3), samples.inputs)
+    nothing = type(account)(
+        account.member_inputs, account.member_bias, account.member_leak, np.zeros_like(account.member_prediction)
+    )
+    assert ledger_imbalance(nothing) == pytest.approx(np.abs(account.prediction).max())
