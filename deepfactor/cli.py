@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import resource
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace as with_fields
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,21 +13,22 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
+from deepfactor.backtest.commands import backtest_command
 from deepfactor.config import DEFAULT_CONFIG, INCLUDE, SimulationConfig, load_config
-from deepfactor.errors import DeepfactorError
 from deepfactor.exporting import export_command
 from deepfactor.months import Month, Window
 from deepfactor.publication import read_month, verify_month
 from deepfactor.reports.summary import durations_table, month_summary, objects_table
 from deepfactor.reports.validation import validation_summary
 from deepfactor.stack.commands import demo_command, stack_app
-from deepfactor.store import Store
+from deepfactor.terminal import console, expected_failures, opened_store
 
 ROOT = INCLUDE.parent
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(stack_app, name="stack")
 app.command("demo")(demo_command)
+app.command("backtest")(backtest_command)
 app.command("export")(export_command)
 
 MonthOption = Annotated[str, typer.Option("--month", help="As-of month, written YYYY-MM.")]
@@ -61,23 +59,23 @@ def run(
     """Run all steps of a month without Airflow, and publish it."""
     from deepfactor.monthly import run_month
 
-    console = _console()
+    output = console()
     durations: dict[str, float] = {}
 
     def after(step: str, seconds: float) -> None:
         durations[step] = seconds
-        console.print(f"  {step:<14} {seconds:6.1f} s", highlight=False)
+        output.print(f"  {step:<14} {seconds:6.1f} s", highlight=False)
 
-    with _expected_failures(), _store() as store:
+    with expected_failures(), opened_store() as store:
         as_of = Month.parse(month)
         settings = load_config(config, source)
-        console.print(f"[bold]{as_of}[/bold] from {settings.source.folder} to {store.url('')}")
+        output.print(f"[bold]{as_of}[/bold] from {settings.source.folder} to {store.url('')}")
         manifest = run_month(as_of, store, settings, replace=replace, after=after)
         verify_month(store, as_of)
-        console.print(month_summary(read_month(store, as_of).report()))
-        console.print(objects_table(manifest.objects))
-        console.print(durations_table(durations))
-        console.print(
+        output.print(month_summary(read_month(store, as_of).report()))
+        output.print(objects_table(manifest.objects))
+        output.print(durations_table(durations))
+        output.print(
             f"Published and verified as run {manifest.run_id}. Peak memory {_peak_gigabytes():.2f} GB.", highlight=False
         )
 
@@ -85,18 +83,18 @@ def run(
 @app.command()
 def show(month: MonthOption) -> None:
     """Show the summary of a published month."""
-    with _expected_failures(), _store() as store:
+    with expected_failures(), opened_store() as store:
         published = read_month(store, Month.parse(month))
-        _console().print(month_summary(published.report()))
-        _console().print(objects_table(published.manifest.objects))
+        console().print(month_summary(published.report()))
+        console().print(objects_table(published.manifest.objects))
 
 
 @app.command()
 def verify(month: MonthOption) -> None:
     """Read back every object of a published month and compare it with the manifest."""
-    with _expected_failures(), _store() as store:
+    with expected_failures(), opened_store() as store:
         manifest = verify_month(store, Month.parse(month))
-        _console().print(
+        console().print(
             f"{month}: run {manifest.run_id}, {len(manifest.objects)} objects and {len(manifest.inputs)} raw tables "
             "are whole",
             highlight=False,
@@ -118,7 +116,7 @@ def validate(
     from deepfactor.validation import validate as judge
     from deepfactor.validation.files import verdict_files, write_files
 
-    with _expected_failures():
+    with expected_failures():
         as_of = Month.parse(month)
         settings = load_config(config, source)
         outcome = judge(fetch_raw(as_of, settings), Window(as_of), settings)
@@ -127,14 +125,14 @@ def validate(
             write_files(documents, files)
             place = str(documents / "data_docs" / "index.html")
         else:
-            with _store() as store:
+            with opened_store() as store:
                 store.put_many([(f"validations/{as_of}/{path}", body) for path, body in files.items()])
                 place = store.url(f"validations/{as_of}/data_docs/index.html")
         if as_json:
             typer.echo(files["verdict.json"].decode(), nl=False)
         else:
-            _console().print(validation_summary(outcome.verdict, outcome.quarantined))
-            _console().print(f"Data Docs: {place}", highlight=False, markup=False, soft_wrap=True)
+            console().print(validation_summary(outcome.verdict, outcome.quarantined))
+            console().print(f"Data Docs: {place}", highlight=False, markup=False, soft_wrap=True)
     if not outcome.passed:
         raise typer.Exit(1)
 
@@ -151,39 +149,9 @@ def simulate(
     """Land a simulated market, laid out as a vendor delivers files, with the truth about it in truth.json."""
     from deepfactor.sources.simulated import land
 
-    with _expected_failures():
+    with expected_failures():
         land(to, with_fields(SimulationConfig(), stocks=stocks, premia=premia, seed=seed))
-        _console().print(f"A market of {stocks} stocks lies in {to}", highlight=False)
-
-
-def _console() -> Console:
-    """Return a console that does not squeeze its tables where there is no terminal to fit."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
-
-
-@contextmanager
-def _store() -> Iterator[Store]:
-    """Open the store that DEEPFACTOR_STORE names, else the embedded one."""
-    url = os.environ.get("DEEPFACTOR_STORE")
-    if url:
-        yield Store.open(url)
-        return
-    from deepfactor.stack.embedded import embedded_store
-
-    with embedded_store(ROOT) as store:
-        yield store
-
-
-@contextmanager
-def _expected_failures() -> Iterator[None]:
-    """Print an expected failure as a message, not as a stack trace, and exit with 1."""
-    try:
-        yield
-    except DeepfactorError as error:
-        Console(stderr=True).print(f"[bold red]{type(error).__name__}[/bold red]: ", end="")
-        Console(stderr=True).print(str(error), markup=False, highlight=False)
-        raise typer.Exit(1) from None
+        console().print(f"A market of {stocks} stocks lies in {to}", highlight=False)
 
 
 def _peak_gigabytes() -> float:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import secrets
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 import yaml
 from typer.testing import CliRunner, Result
@@ -137,6 +143,72 @@ class TestValidate:
         assert result.exit_code == 1
         assert "Error" in result.stderr
         assert not (tmp_path / "docs").exists()
+
+
+class TestBacktest:
+    @pytest.fixture
+    def arguments(self, config_file: Path, market_folder: Path, raw_tables: dict[str, pl.DataFrame]) -> list[str]:
+        assert raw_tables
+        return ["backtest", "--source", str(market_folder), "--config", str(config_file)]
+
+    @pytest.mark.usefixtures("environment")
+    def test_months_are_done_and_evaluated(self, arguments: list[str]) -> None:
+        result = _call(*arguments, "--from", "2015-12", "--to", "2016-01", "--months", "2016-01", "--stocks", "60")
+        assert result.exit_code == 0, result.stderr
+        assert "2016-01 done; 1 of 1 months, 1 of 1 models" in result.stderr
+        for text in ("linear", "training mean", "MAE", "Sharpe", "backtests/"):
+            assert text in result.stdout
+        store = Store.open(os.environ["DEEPFACTOR_STORE"])
+        (table,) = [key for key in store.list("backtests/") if key.endswith("performance.parquet")]
+        performance = pl.read_parquet(store.get(table)).filter(model="linear")
+        # Some of the largest have too few descriptors, or no return in the month after.
+        assert 50 < performance["stocks"].item() <= 60
+        assert store.list("manifests/") == []
+
+    @pytest.mark.usefixtures("environment")
+    def test_a_month_without_data(self, arguments: list[str]) -> None:
+        result = _call(*arguments, "--from", "2016-05", "--to", "2016-05")
+        assert result.exit_code == 1
+        assert "2016-05 failed: SourceError" in result.stdout
+        assert "for 2016-04 … 2016-05; it has 1990-12 … 2016-03: deliver" in " ".join(result.stdout.split())
+        assert "2016-06" not in result.stdout
+        assert "Traceback" not in result.stderr
+
+    @pytest.mark.usefixtures("environment")
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            ([], "say which months: --from and --to, or --months"),
+            (["--from", "2016-02"], "say which months: --from and --to, or --months"),
+            (["--from", "2016-02", "--to", "2016-01"], "--from 2016-02 comes after --to 2016-01: turn them around"),
+            (["--months", "2016-02,2016-13"], "'2016-13' is not a month: write it as YYYY-MM"),
+            (["--months", "2016-02", "--models", "linear,dfm3"], "--models: there is no dfm3; choose from dfm1"),
+        ],
+    )
+    def test_what_makes_no_sense(self, arguments: list[str], options: list[str], expected: str) -> None:
+        result = _call(*arguments, *options)
+        assert result.exit_code == 1
+        assert expected in " ".join(result.stderr.split())
+
+    @pytest.mark.usefixtures("environment")
+    def test_an_interruption_ends_it_and_leaves_no_process(self, arguments: list[str]) -> None:
+        command = [sys.executable, "-m", "deepfactor", *arguments, "--from", "2010-01", "--to", "2016-02"]
+        backtest = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        process = psutil.Process(backtest.pid)
+        while not (children := _workers(process)):
+            time.sleep(0.1)
+        time.sleep(random.uniform(0, 3))
+        # As a terminal does: to all of them.
+        os.killpg(backtest.pid, signal.SIGINT)
+        output, _ = backtest.communicate(timeout=30)
+        assert backtest.returncode == 130
+        assert "Interrupted; what is done is kept" in output
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert alive == []
+
+
+def _workers(process: psutil.Process) -> list[psutil.Process]:
+    return [each for each in process.children() if "spawn_main" in " ".join(each.cmdline())]
 
 
 def test_an_unreachable_store(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,38 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from deepfactor.config import Config
-from deepfactor.months import Month
-from deepfactor.raw import fetch_raw, read_raw, store_raw
+from deepfactor.errors import StoreError
+from deepfactor.months import Month, Window, month_range
+from deepfactor.objects import Reference, frame_to_bytes
+from deepfactor.pipeline import ingest
+from deepfactor.raw import RawObjects, fetch_raw, ingest_raw, read_raw, store_raw
+from deepfactor.schemas import RAW
+from deepfactor.sources import open_source
+from deepfactor.sources.span import SpanSource
 from deepfactor.store import Store
+from tests.conftest import AS_OF
+
+
+def _one_by_one(dataset: str, frame: pl.DataFrame) -> dict[str, bytes]:
+    """The slow twin: sort all rows, cut them into months, encode every month."""
+    by = "available_from" if dataset == "fundamentals" else "month"
+    ordered = frame.sort(RAW[dataset].columns.keys()).with_columns(_month=pl.col(by).dt.truncate("1mo"))
+    bodies = [
+        (month, frame_to_bytes(part))
+        for (month,), part in ordered.partition_by("_month", as_dict=True, include_key=False).items()
+    ]
+    return {f"raw/{dataset}/{month:%Y-%m}/{Reference.to('', body).sha256}.parquet": body for month, body in bodies}
+
+
+def test_the_objects_are_those_of_the_slow_twin(store: Store, raw_tables: dict[str, pl.DataFrame]) -> None:
+    for name, table in raw_tables.items():
+        expected = _one_by_one(name, table)
+        references = store_raw(name, table.sample(fraction=1.0, shuffle=True, seed=1), store)
+        assert {each.key: store.read(each) for each in references} == expected
+        assert [each.key for each in references] == sorted(expected)
 
 
 def test_tables_come_back(store: Store, raw_tables: dict[str, pl.DataFrame]) -> None:
@@ -57,3 +84,47 @@ def test_accounts_after_the_last_session_belong_to_the_next_month(
     pl.concat([accounts, late]).write_parquet(folder / "fundamentals.parquet")
     assert fetch_raw(january, config)["fundamentals"].equals(before)
     assert fetch_raw(january + 1, config)["fundamentals"].filter(available_from=date(2016, 1, 30)).height == 1
+
+
+class TestManyMonths:
+    """One reading and one encoding for a span give the runs that each month has on its own."""
+
+    MONTHS = tuple(month_range(AS_OF + -2, AS_OF))
+
+    def test_the_same_runs_and_objects(self, store: Store, small_config: Config) -> None:
+        alone = store.below("alone")
+        together = store.below("together")
+        expected = [ingest(month, alone, small_config) for month in self.MONTHS]
+        span = SpanSource(open_source(small_config.source), Window(self.MONTHS[0]).first_history, AS_OF + 1)
+        objects = RawObjects(together)
+        assert [ingest_raw(month, together, small_config, span, objects) for month in self.MONTHS] == expected
+        assert together.etags("") == alone.etags("")
+        # The other way round, each month's accounts are cut off again.
+        back = RawObjects(together)
+        assert [ingest_raw(month, together, small_config, span, back) for month in self.MONTHS[::-1]] == expected[::-1]
+        assert together.etags("") == alone.etags("")
+
+    def test_what_has_changed_is_stored_anew(self, store: Store, raw_tables: dict[str, pl.DataFrame]) -> None:
+        prices = raw_tables["prices"]
+        objects = RawObjects(store)
+        first = objects.put("prices", prices)
+        dearer = prices.with_columns(close=pl.when(month=AS_OF.first_day).then(1.0).otherwise("close"))
+        for table in (dearer, prices, prices.filter(pl.col("month") < AS_OF.first_day)):
+            expected = _one_by_one("prices", table)
+            assert [each.key for each in objects.put("prices", table)] == sorted(expected)
+        assert set(store.list("raw/prices/")) == {each.key for each in first} | _one_by_one("prices", dearer).keys()
+
+    def test_what_could_not_be_written_is_not_taken_as_written(
+        self, store: Store, raw_tables: dict[str, pl.DataFrame], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        objects = RawObjects(store)
+
+        def refuse(_objects: object) -> None:
+            raise StoreError("the disk is full")
+
+        monkeypatch.setattr(store, "put_many", refuse)
+        with pytest.raises(StoreError):
+            objects.put("market", raw_tables["market"])
+        monkeypatch.undo()
+        for reference in objects.put("market", raw_tables["market"]):
+            store.verify(reference)

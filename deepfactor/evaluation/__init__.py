@@ -1,0 +1,1 @@
+"""What forecasts were worth, held against the returns that came."""
