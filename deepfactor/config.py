@@ -168,9 +168,9 @@ class TrainingConfig:
     ruled by a few that are extreme: with ranks the rank IC of the networks was .08 instead of .03."""
     members: Annotated[int, Field(ge=1)] = 5
     """Networks per ensemble; 1 is the paper's model."""
-    epochs: Annotated[int, Field(ge=1)] = 10
+    epochs: Annotated[int, Field(ge=1)] = 8
     """Passes over the training samples, with ``validation_months`` at most so many; from 6 to 15 nothing changes."""
-    batch_size: Annotated[int, Field(ge=1)] = 512
+    batch_size: Annotated[int, Field(ge=1)] = 256
     """For 2,000 stocks; a market of a tenth of them needs a tenth to have as many updates."""
     learning_rate: PositiveFloat = 0.0001
     """A tenth of Adam's default: the same rank IC, on a plateau five times as long."""
