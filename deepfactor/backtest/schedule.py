@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
+from statistics import median
 
 from deepfactor.months import Month
 
 PREPARE, FINISH = "prepare", "finish"
 
-# Gigabytes of a process that has loaded every library and does the task, at the paper's 118,000 training rows; see
-# benchmarks/backtest.py. A process that has nothing to do keeps its libraries.
+# Gigabytes of a process that has done every other task before, and holds all their libraries and compiled programs, at
+# the paper's 118,000 training rows; benchmarks/backtest.py measures them.
 NEEDS: Mapping[str, float] = {
     PREPARE: 1.6,
-    "train-linear": 1.4,
-    "train-dfm1": 2.0,
-    "train-dfm2": 2.0,
+    "train-linear": 1.6,
+    "train-dfm1": 1.8,
+    "train-dfm2": 1.8,
     "train-svr": 5.0,
     "train-forest": 3.0,
     FINISH: 1.6,
 }
-IDLE = 1.2
+# Of one that has nothing to do.
+IDLE = 1.3
 
 
 @dataclass(frozen=True, order=True)
@@ -146,8 +148,9 @@ class Pace:
     def seconds_left(self, remaining: Mapping[str, int]) -> float | None:
         """Return the seconds until all is done; none as long as no task of some kind has been finished.
 
-        The remaining tasks are taken to last as long as those of their kind did on average, and as many to run at once
-        as did so far: the seconds of all finished tasks, divided by the seconds from the first start to the last end.
+        The remaining tasks are taken to last as long as those of their kind usually did (the median: the first of a
+        kind has libraries to load), and as many to run at once as did so far: the seconds of all finished tasks,
+        divided by the seconds from the first start to the last end.
 
         Parameters
         ----------
@@ -158,5 +161,5 @@ class Pace:
         if any(kind not in self._seconds for kind in kinds):
             return None
         worked = sum(map(sum, self._seconds.values()))
-        to_do = sum(remaining[kind] * sum(self._seconds[kind]) / len(self._seconds[kind]) for kind in kinds)
+        to_do = sum(remaining[kind] * median(self._seconds[kind]) for kind in kinds)
         return to_do * (self._last - self._first) / worked if to_do else 0.0

@@ -23,7 +23,7 @@ _COLUMNS = (
     ("months", "months", "{:d}"),
     ("mae", "MAE", "{:.5f}"),
     ("rmse", "RMSE", "{:.5f}"),
-    ("annual_return", "return a year", "{:+.2%}"),
+    ("annual_return", "return", "{:+.2%}"),
     ("annual_volatility", "volatility", "{:.2%}"),
     ("sharpe_ratio", "Sharpe", "{:.2f}"),
     ("rank_ic", "rank IC", "{:+.4f}"),
@@ -66,13 +66,15 @@ def shown_progress() -> Iterator[Callable[[Progress], None]]:
 
 def summary_table(results: Results) -> RenderableType:
     """Return each model's performance over all months."""
-    table = Table("model", box=None, padding=(0, 2, 0, 0))
+    # Nine columns must fit into the 80 of a plain terminal.
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("model", no_wrap=True)
     for _, heading, _ in _COLUMNS:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in results.summary:
         table.add_row(row["model"], *(_figure(row[name], form) for name, _, form in _COLUMNS))
     notes = [
-        Text("MAE, RMSE and rank IC: means over months. Return: the highest fifth less the lowest, equal weights."),
+        Text("Means over months; return and volatility a year, of the highest fifth less the lowest, equal weights."),
     ]
     if results.without_returns:
         notes.append(Text(f"No return yet of the month after {_span(results.without_returns)}."))

@@ -58,7 +58,7 @@ def test_models_and_months_beside_each_other_the_older_first() -> None:
 
 
 def test_what_does_not_fit_waits_and_what_fits_goes_before() -> None:
-    schedule = Schedule(["svr", "linear"], workers=3, memory=7.5)
+    schedule = Schedule(["svr", "linear"], workers=3, memory=7.8)
     schedule.begin(JANUARY)
     schedule.begin(JANUARY + 1)
     assert _started(schedule) == [Task(JANUARY, PREPARE), Task(JANUARY + 1, PREPARE)]
@@ -155,6 +155,9 @@ class TestPace:
         pace.finished("b", 4.0, 10.0)
         # 20 seconds of work in 10: two at once.
         assert pace.seconds_left({"a": 3, "b": 4}) == pytest.approx((3 * 10 + 4 * 5) / 2)
+        # The one that had a library to load is not what the others will take.
+        pace.finished("b", 10.0, 40.0)
+        assert pace.seconds_left({"b": 4}) == pytest.approx(4 * 6 * 40 / 50)
         assert pace.seconds_left({"a": 0}) == 0
 
     def test_nothing_is_known_of_a_kind_that_was_never_finished(self) -> None:

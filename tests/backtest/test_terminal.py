@@ -61,14 +61,14 @@ def test_results() -> None:
     row = {"months": 3, "mae": 0.0654, "rmse": 0.091, "annual_return": 0.086, "annual_volatility": 0.052}
     rows = [
         {"model": "linear", **row, "sharpe_ratio": 1.65, "rank_ic": 0.024, "rank_ic_t": None},
-        {"model": "zero", **dict.fromkeys(row, None), "months": 3, "sharpe_ratio": None, "rank_ic": None}
+        {"model": "training mean", **dict.fromkeys(row, None), "months": 3, "sharpe_ratio": None, "rank_ic": None}
         | {"rank_ic_t": None},
     ]
-    console = Console(file=StringIO(), width=120)
+    console = Console(file=StringIO(), width=80)
     console.print(summary_table(Results("backtests/x", rows, (JANUARY, JANUARY + 1))))
     lines = [line.split() for line in _shown(console).splitlines()]
     assert ["linear", "3", "0.06540", "0.09100", "+8.60%", "5.20%", "1.65", "+0.0240", "–"] in lines
-    assert ["zero", "3", *["–"] * 7] in lines
+    assert ["training", "mean", "3", *["–"] * 7] in lines
     assert ["No", "return", "yet", "of", "the", "month", "after", "2010-01,", "2010-02."] in lines
 
 
