@@ -6,6 +6,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 from deepfactor.config import Config
+from deepfactor.models.progress import Progress, log_progress
 from deepfactor.months import Month
 from deepfactor.pipeline import attribute, bless, describe, ingest, publish, train, validate
 from deepfactor.publication import Manifest
@@ -13,7 +14,13 @@ from deepfactor.store import Store
 
 
 def run_month(
-    month: Month, store: Store, config: Config, *, replace: bool = False, after: Callable[[str, float], None]
+    month: Month,
+    store: Store,
+    config: Config,
+    *,
+    replace: bool = False,
+    after: Callable[[str, float], None],
+    progress: Progress = log_progress,
 ) -> Manifest:
     """Run all steps of a month, one after the other.
 
@@ -25,6 +32,8 @@ def run_month(
         Whether another run's publication of this month may be replaced.
     after
         Called after each step with its name and its seconds.
+    progress
+        Told of every epoch of a network's training.
     """
     started = perf_counter()
 
@@ -40,7 +49,7 @@ def run_month(
     describe(run, store, config)
     done("describe")
     for model in config.models:
-        train(run, store, config, model)
+        train(run, store, config, model, progress)
         done(f"train {model}")
     attribute(run, store, config)
     done("attribute")

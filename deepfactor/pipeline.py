@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from deepfactor.config import Config
+from deepfactor.models.progress import Progress, log_progress
 from deepfactor.months import Month, Window
 from deepfactor.objects import frame_to_bytes, json_to_bytes
 from deepfactor.provenance import code_version
@@ -28,7 +29,6 @@ from deepfactor.verdicts import require_blessed, require_valid
 
 if TYPE_CHECKING:
     from deepfactor.features import RankedPanel
-    from deepfactor.models.progress import Progress
 
 LOGGER = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def describe(run: Run, store: Store, config: Config) -> StepRecord:
     return once(run, store, config, "describe", work)
 
 
-def train(run: Run, store: Store, config: Config, model: str, progress: Progress | None = None) -> StepRecord:
+def train(run: Run, store: Store, config: Config, model: str, progress: Progress = log_progress) -> StepRecord:
     """Train one model on the trailing 60 months.
 
     How long it took and how much memory is stored beside the card, as no part of the run: it is never the same twice.
@@ -129,7 +129,7 @@ def train(run: Run, store: Store, config: Config, model: str, progress: Progress
     model
         One of ``deepfactor.models.names.MODELS``.
     progress
-        Told of every epoch; None: lines in the log.
+        Told of every epoch; lines in the log if not given.
 
     Raises
     ------
@@ -142,12 +142,11 @@ def train(run: Run, store: Store, config: Config, model: str, progress: Progress
     def work() -> StepRecord:
         from deepfactor.features import training_samples
         from deepfactor.models.cards import measured
-        from deepfactor.models.progress import log_progress
         from deepfactor.models.registry import train_model
 
         started = perf_counter()
         samples = training_samples(_ranked(run, store), Window(run.month), config.universe)
-        trained = train_model(model, run.month, samples, config.training, progress or log_progress)
+        trained = train_model(model, run.month, samples, config.training, progress)
         bodies = {
             f"models/{model}/weights.safetensors": trained.model.to_bytes(),
             f"models/{model}/card.json": json_to_bytes(trained.card),

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
+from rich import progress
 from rich.console import Console
 
 from deepfactor.config import INCLUDE
 from deepfactor.errors import DeepfactorError
+from deepfactor.models.progress import Progress, TrainingProgress, log_progress
 from deepfactor.store import Store
 
 
@@ -42,3 +44,32 @@ def expected_failures() -> Iterator[None]:
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/bold red]: ", end="")
         Console(stderr=True).print(str(error), markup=False, highlight=False)
         raise typer.Exit(1) from None
+
+
+@contextmanager
+def shown_training(output: Console) -> Iterator[Progress]:
+    """Return what shows the training of a model: a bar that goes when it is done; without a terminal, log lines."""
+    if not output.is_terminal:
+        yield log_progress
+        return
+    columns = (
+        progress.TextColumn("  train {task.fields[model]:<8}"),
+        progress.BarColumn(bar_width=30),
+        progress.TextColumn("{task.description}"),
+    )
+    with progress.Progress(*columns, console=output, transient=True) as bar:
+        task = bar.add_task("", model="", visible=False)
+
+        def show(told: TrainingProgress) -> None:
+            log_progress(told)
+            running = told.epoch < told.epochs
+            bar.update(
+                task,
+                description=told.figures(),
+                model=told.model,
+                total=told.epochs,
+                completed=told.epoch,
+                visible=running,
+            )
+
+        yield show

@@ -23,6 +23,7 @@ def test_the_version_follows_the_sources_that_decide_numbers(tmp_path: Path, mon
     assert first == version()
     (package / "cli.py").write_text("b = 2\n")
     (package / "stack" / "ports.py").write_text("c = 2\n")
+    (package / "terminal.py").write_text("d = 2\n")
     assert version() == first
     (package / "panel.py").write_text("a = 2\n")
     assert version() != first

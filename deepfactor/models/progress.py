@@ -41,11 +41,12 @@ class TrainingProgress:
 
     def __str__(self) -> str:
         anew = f", attempt {self.attempt}" if self.attempt > 1 else ""
+        return f"{self.month} {self.model}{anew}: {self.figures()}"
+
+    def figures(self) -> str:
+        """Return epoch, losses and seconds left."""
         validation = "" if math.isnan(self.validation_loss) else f", validation loss {self.validation_loss:.6f}"
-        return (
-            f"{self.month} {self.model}{anew}: epoch {self.epoch} of {self.epochs}, loss {self.loss:.6f}{validation}, "
-            f"{self.seconds_left:.0f} s left"
-        )
+        return f"epoch {self.epoch} of {self.epochs}, loss {self.loss:.6f}{validation}, {self.seconds_left:.0f} s left"
 
 
 Progress = Callable[[TrainingProgress], None]
