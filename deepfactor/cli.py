@@ -21,7 +21,7 @@ from deepfactor.publication import read_month, verify_month
 from deepfactor.reports.summary import durations_table, month_summary, objects_table
 from deepfactor.reports.validation import validation_summary
 from deepfactor.stack.commands import demo_command, stack_app
-from deepfactor.terminal import console, expected_failures, opened_store
+from deepfactor.terminal import console, expected_failures, opened_store, shown_training
 
 ROOT = INCLUDE.parent
 
@@ -70,7 +70,8 @@ def run(
         as_of = Month.parse(month)
         settings = load_config(config, source)
         output.print(f"[bold]{as_of}[/bold] from {settings.source.folder} to {store.url('')}")
-        manifest = run_month(as_of, store, settings, replace=replace, after=after)
+        with shown_training(output) as progress:
+            manifest = run_month(as_of, store, settings, replace=replace, after=after, progress=progress)
         verify_month(store, as_of)
         output.print(month_summary(read_month(store, as_of).report()))
         output.print(objects_table(manifest.objects))
