@@ -28,13 +28,13 @@ from deepfactor.descriptors import describe
 from deepfactor.features import Samples, rank_panel, training_samples
 from deepfactor.models.base import member_seeds
 from deepfactor.models.baselines import fit_linear
-from deepfactor.models.cards import rank_correlation
 from deepfactor.models.networks import HIDDEN_LAYERS, initial_network
 from deepfactor.models.registry import train_model
 from deepfactor.models.targets import UNCALIBRATED, Target, calibrate, target_values
 from deepfactor.models.training import Labelled, train_epochs
 from deepfactor.months import Month, Window
 from deepfactor.panel import build_panel
+from deepfactor.ranks import rank_correlation
 from deepfactor.raw import fetch_raw
 from deepfactor.validation import validate
 
@@ -143,7 +143,7 @@ def linear(target: Target, parts: list[Fold]) -> Outcome:
 def by_month(forecast: NDArray[np.float64], samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return each month's rank IC and mean squared error."""
     rows = [samples.months == month for month in np.unique(samples.months)]
-    ics = [rank_correlation(forecast[row], samples.returns[row]) for row in rows]
+    ics = [rank_correlation(forecast[row], samples.returns[row]) or 0.0 for row in rows]
     errors = [np.mean((forecast[row] - samples.returns[row]) ** 2) for row in rows]
     return np.array(ics), np.array(errors)
 

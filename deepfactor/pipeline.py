@@ -21,8 +21,8 @@ from deepfactor.months import Month, Window
 from deepfactor.objects import frame_to_bytes, json_to_bytes
 from deepfactor.provenance import code_version
 from deepfactor.publication import Manifest, commit, open_month
-from deepfactor.raw import fetch_raw, read_raw, store_raw
-from deepfactor.runs import Run, StepRecord, once, raw_inputs, read_record, start_run, store_objects, write_record
+from deepfactor.raw import RawObjects, ingest_raw, read_raw
+from deepfactor.runs import Run, StepRecord, once, raw_inputs, read_record, store_objects
 from deepfactor.schemas import RAW
 from deepfactor.store import Store
 from deepfactor.verdicts import require_blessed, require_valid
@@ -50,14 +50,9 @@ def ingest(month: Month, store: Store, config: Config, api_key: str | None = Non
     HistoryError
         If it does not reach back far enough.
     """
-    started = perf_counter()
-    tables = fetch_raw(month, config, api_key)
-    raw = {name: store_raw(name, tables[name], store) for name in sorted(tables)}
-    run, inputs = start_run(month, store, config, raw)
-    rows = {f"raw rows of {name}": frame.height for name, frame in tables.items()}
-    write_record(run, store, StepRecord("ingest", {"inputs.json": inputs}, rows))
-    LOGGER.info("%s ingest: run %s, %s, %.1f s", month, run.run_id, rows, perf_counter() - started)
-    return run
+    from deepfactor.sources import open_source
+
+    return ingest_raw(month, store, config, open_source(config.source, api_key), RawObjects(store))
 
 
 def validate(run: Run, store: Store, config: Config) -> StepRecord:

@@ -13,7 +13,7 @@ from deepfactor.config import INCLUDE
 _PACKAGE = Path(__file__).parent
 
 # These run a month or show it, and decide nothing about it.
-_IRRELEVANT = ("backtest", "cli.py", "evaluation", "exporting.py", "stack", "terminal.py")
+_IRRELEVANT = ("address.py", "backtest", "cli.py", "evaluation", "exporting.py", "stack", "terminal.py")
 
 _LIBRARIES = (
     "daal",

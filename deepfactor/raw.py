@@ -22,9 +22,7 @@ from deepfactor.store import Store
 LOGGER = logging.getLogger(__name__)
 
 
-def fetch_raw(
-    month: Month, config: Config, api_key: str | None = None, source: Source | None = None
-) -> dict[str, pl.DataFrame]:
+def fetch_raw(month: Month, config: Config, source: Source | None = None) -> dict[str, pl.DataFrame]:
     """Return the raw tables of a month and of the history it needs, as they were known at the month's close.
 
     Accounts that were announced after the month's last session, on its last days, belong to the next month.
@@ -33,8 +31,6 @@ def fetch_raw(
     ----------
     month, config
         As in every step.
-    api_key
-        Key of a data service; None: that of the service's environment variable.
     source
         Where the tables come from; None: what the configuration describes.
 
@@ -48,7 +44,7 @@ def fetch_raw(
     if source is None:
         from deepfactor.sources import open_source
 
-        source = open_source(config.source, api_key)
+        source = open_source(config.source)
     window = Window(month)
     datasets = source.datasets()
     if missing := [name for name in REQUIRED if name not in datasets]:
@@ -80,7 +76,7 @@ def ingest_raw(month: Month, store: Store, config: Config, source: Source, objec
         If it does not reach back far enough.
     """
     started = perf_counter()
-    tables = fetch_raw(month, config, source=source)
+    tables = fetch_raw(month, config, source)
     run, inputs = start_run(month, store, config, {name: objects.put(name, tables[name]) for name in sorted(tables)})
     rows = {f"raw rows of {name}": frame.height for name, frame in tables.items()}
     write_record(run, store, StepRecord("ingest", {"inputs.json": inputs}, rows))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ import typer
 from rich import progress
 from rich.console import Console
 
+from deepfactor.address import configured_address
 from deepfactor.config import INCLUDE
 from deepfactor.errors import DeepfactorError
 from deepfactor.models.progress import Progress, TrainingProgress, log_progress
@@ -25,14 +25,8 @@ def console() -> Console:
 @contextmanager
 def opened_store() -> Iterator[Store]:
     """Open the store that DEEPFACTOR_STORE names, else the embedded one."""
-    url = os.environ.get("DEEPFACTOR_STORE")
-    if url:
-        yield Store.open(url)
-        return
-    from deepfactor.stack.embedded import embedded_store
-
-    with embedded_store(INCLUDE.parent) as store:
-        yield store
+    with configured_address(INCLUDE.parent) as address:
+        yield address.open()
 
 
 @contextmanager

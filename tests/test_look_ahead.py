@@ -20,6 +20,7 @@ from deepfactor.attribution.relevance import relevance
 from deepfactor.config import Config, DatasetMapping, SourceConfig, TrainingConfig, UniverseConfig
 from deepfactor.descriptors import describe
 from deepfactor.features import Samples, prediction_samples, rank_panel, training_samples
+from deepfactor.models.base import Network
 from deepfactor.models.registry import train_model
 from deepfactor.months import Month, Window, last_session
 from deepfactor.panel import build_panel
@@ -167,10 +168,11 @@ def _signals(tables: Tables, model: str) -> tuple[object, ...]:
     """Train, predict and rank: the weights' bytes, their card, and the signals."""
     training, prediction = _features(tables)
     trained = train_model(model, AS_OF, training, TRAINING)
-    account = relevance(trained.network, prediction.inputs)
-    signals = signals_table(AS_OF, model, prediction.security_ids, account)
+    assert isinstance(trained.model, Network)
+    account = relevance(trained.model, prediction.inputs)
+    signals = signals_table(AS_OF, model, prediction.security_ids, account.member_prediction)
     ledger = (account.inputs.tobytes(), account.bias.tobytes(), account.prediction.tobytes())
-    return trained.network.to_bytes(), trained.card, signals.to_dict(as_series=False), ledger
+    return trained.model.to_bytes(), trained.card, signals.to_dict(as_series=False), ledger
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from deepfactor.portfolio import QUINTILES
+from deepfactor.ranks import rank_correlation
 from deepfactor.schemas import SIGNALS, Table
 
 _F64 = NDArray[np.float64]
@@ -144,20 +144,6 @@ def summary(performance: pl.DataFrame, order: Sequence[str]) -> list[dict[str, A
             }
         )
     return rows
-
-
-def rank_correlation(a: _F64, b: _F64) -> float | None:
-    """Return Spearman's rank correlation, ties averaged: Pearson's of the ranks; none where either is constant.
-
-    Parameters
-    ----------
-    a, b
-        Shape (n,).
-    """
-    x, y = rankdata(a), rankdata(b)
-    x, y = x - x.mean(), y - y.mean()
-    scale = np.sqrt((x @ x) * (y @ y))
-    return float(np.clip(x @ y / scale, -1, 1)) if scale > 0 else None
 
 
 def _performance(forecasts: pl.DataFrame) -> dict[str, Any]:

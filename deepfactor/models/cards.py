@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from deepfactor.features import Samples
 from deepfactor.models.base import Model
-from deepfactor.models.targets import Calibration, Target, centred_ranks
+from deepfactor.models.targets import Calibration, Target
 from deepfactor.months import Month
+from deepfactor.ranks import rank_correlation
 
 if TYPE_CHECKING:
     from deepfactor.models.ensembles import Ensemble
@@ -84,7 +85,8 @@ def figures(model: Model, samples: Samples) -> dict[str, Any]:
     forecast = model.member_predictions(samples.inputs).mean(axis=0)
     months = np.unique(samples.months)
     correlations = [
-        rank_correlation(forecast[chosen], samples.returns[chosen]) for chosen in samples.months == months[:, None]
+        rank_correlation(forecast[chosen], samples.returns[chosen]) or 0.0
+        for chosen in samples.months == months[:, None]
     ]
     return {
         "first_month": str(Month(int(months[0]))),
@@ -116,10 +118,3 @@ def measured(seconds: float) -> dict[str, float]:
 
 def _digest(array: NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
-
-
-def rank_correlation(forecast: NDArray[np.float64], returns: NDArray[np.float64]) -> float:
-    """Return Spearman's correlation; 0 where one of the two is constant."""
-    a, b = centred_ranks(forecast), centred_ranks(returns)
-    scale = np.sqrt(np.sum(a**2) * np.sum(b**2))
-    return float(np.sum(a * b) / scale) if scale > 0 else 0.0

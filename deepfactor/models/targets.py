@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deepfactor.ranks import centred_ranks
+
 Target = Literal["return", "excess", "rank"]
 
 _F64 = NDArray[np.float64]
@@ -79,15 +81,6 @@ def target_values(returns: _F64, months: NDArray[np.int64], target: Target) -> _
 def _excess(returns: _F64) -> _F64:
     excess: _F64 = returns - np.median(returns)
     return excess
-
-
-def centred_ranks(values: _F64) -> _F64:
-    """Return percentile ranks (rank − 1) / (n − 1) − ½, ties averaged, shape (n,); 0 for a value that is alone."""
-    ordered = np.sort(values)
-    # The mean place, from 0, of all that are equal.
-    place = (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right") - 1) / 2
-    centred: _F64 = place / max(len(values) - 1, 1) - (0.5 if len(values) > 1 else 0.0)
-    return centred
 
 
 def calibrate(targets: _F64, returns: _F64, months: NDArray[np.int64]) -> Calibration:

@@ -18,7 +18,8 @@ from sklearn.svm import SVR
 from deepfactor.models import baselines
 from deepfactor.models.base import Model
 from deepfactor.models.baselines import accelerator, fit_forest, fit_linear, fit_svr
-from deepfactor.models.targets import Calibration, centred_ranks
+from deepfactor.models.targets import Calibration
+from deepfactor.ranks import centred_ranks
 
 WIDTH = 80
 CALIBRATION = Calibration(0.01, 0.2)

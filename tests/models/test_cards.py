@@ -2,13 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import spearmanr
 
 from deepfactor.features import Samples
 from deepfactor.models.base import Network
-from deepfactor.models.cards import figures, measured, rank_correlation
+from deepfactor.models.cards import figures, measured
 from deepfactor.months import Month
 
 
@@ -35,16 +32,6 @@ def test_figures_by_hand() -> None:
         "variance_of_return": pytest.approx(0.0125),
         "rank_ic": pytest.approx(0.0),
     }
-
-
-@given(st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5)), min_size=2, max_size=30))
-def test_rank_correlations_are_spearmans(pairs: list[tuple[int, int]]) -> None:
-    forecast, returns = (np.array(each, dtype=float) for each in zip(*pairs, strict=True))
-    found = rank_correlation(forecast, returns)
-    if np.ptp(forecast) == 0 or np.ptp(returns) == 0:
-        assert found == 0
-    else:
-        assert found == pytest.approx(spearmanr(forecast, returns).statistic, abs=1e-12)
 
 
 def test_what_is_measured_is_plausible() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from deepfactor.models.targets import UNCALIBRATED, Calibration, Target, calibrate, centred_ranks, target_values
+from deepfactor.models.targets import UNCALIBRATED, Calibration, Target, calibrate, target_values
+from deepfactor.ranks import centred_ranks
 
 TARGETS: tuple[Target, ...] = ("return", "excess", "rank")
 
