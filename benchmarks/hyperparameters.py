@@ -94,21 +94,11 @@ def folds(samples: Samples) -> list[Fold]:
     return [
         # The label of the month before the first measured one is the return of that month: it is known.
         Fold(
-            part(samples, samples.months < first),
-            part(samples, np.isin(samples.months, first + np.arange(FOLD_MONTHS))),
+            samples.where(samples.months < first),
+            samples.where(np.isin(samples.months, first + np.arange(FOLD_MONTHS))),
         )
         for first in firsts
     ]
-
-
-def part(samples: Samples, rows: NDArray[np.bool_]) -> Samples:
-    return replace(
-        samples,
-        months=samples.months[rows],
-        security_ids=samples.security_ids[rows],
-        inputs=samples.inputs[rows],
-        returns=samples.returns[rows],
-    )
 
 
 def trial(model: str, training: TrainingConfig, parts: list[Fold]) -> list[Outcome]:

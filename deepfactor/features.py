@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -43,6 +43,16 @@ class Samples:
     returns: NDArray[np.float64]
     exclusions: dict[str, int]
     features: tuple[str, ...] = FEATURES
+
+    def where(self, rows: NDArray[np.bool_]) -> Samples:
+        """Return the samples of which ``rows``, of shape (n,), is true; what was left out stays that of all."""
+        return replace(
+            self,
+            months=self.months[rows],
+            security_ids=self.security_ids[rows],
+            inputs=self.inputs[rows],
+            returns=self.returns[rows],
+        )
 
 
 @dataclass(frozen=True)

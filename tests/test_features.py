@@ -150,3 +150,12 @@ class TestValidation:
         where = f"{name} of {row['security_id']} in {row['month']:%Y-%m} is {value}"
         with pytest.raises(SchemaError, match=where):
             rank_panel(bad, WINDOW)
+
+
+def test_some_of_the_samples(training: Samples) -> None:
+    newest = training.months == training.months.max()
+    some = training.where(newest)
+    assert len(some.returns) == len(some.inputs) == len(some.security_ids) == newest.sum() > 0
+    assert set(some.months) == {training.months.max()}
+    np.testing.assert_array_equal(some.inputs, training.inputs[newest])
+    assert (some.exclusions, some.features) == (training.exclusions, training.features)

@@ -71,7 +71,7 @@ def train_model(
         "as_of": str(month),
         **data_card(samples, targets, training.target, calibration),
         **details,
-        "training_figures": figures(model, _newest(samples, _JUDGED_MONTHS)),
+        "training_figures": figures(model, samples.where(_among_newest(samples, _JUDGED_MONTHS))),
         "weights_sha256": hashlib.sha256(model.to_bytes()).hexdigest(),
         "versions": versions(),
     }
@@ -130,7 +130,7 @@ def _train_network(lesson: _Lesson, progress: Progress) -> tuple[Network, dict[s
         "loss": "mean squared error",
         "hyper_parameters": {key: value for key, value in asdict(training).items() if key != "accelerated"},
         **ensemble_card(ensemble),
-        "validation_figures": figures(network, _newest(samples, training.validation_months)) if kept.any() else None,
+        "validation_figures": figures(network, samples.where(kept)) if kept.any() else None,
     }
 
 
@@ -153,14 +153,3 @@ def _among_newest(samples: Samples, months: int) -> NDArray[np.bool_]:
     """Tell which samples are of the newest months, shape (n,)."""
     newest: NDArray[np.bool_] = samples.months > samples.months.max() - months
     return newest
-
-
-def _newest(samples: Samples, months: int) -> Samples:
-    rows = _among_newest(samples, months)
-    return replace(
-        samples,
-        months=samples.months[rows],
-        security_ids=samples.security_ids[rows],
-        inputs=samples.inputs[rows],
-        returns=samples.returns[rows],
-    )
