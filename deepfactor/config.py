@@ -173,7 +173,7 @@ class TrainingConfig:
     batch_size: Annotated[int, Field(ge=1)] = 256
     """For 2,000 stocks; a market of a tenth of them needs a tenth to have as many updates."""
     learning_rate: PositiveFloat = 0.0001
-    """A tenth of Adam's default: the same rank IC, on a plateau five times as long."""
+    """A tenth of Adam's default: the same rank IC, which then hardly depends on the number of epochs."""
     weight_decay: Annotated[float, Field(ge=0)] = 1.0
     """Part of every weight that an update takes away, per unit of learning rate (Loshchilov, Hutter 2019)."""
     validation_months: Annotated[int, Field(ge=0)] = 0
