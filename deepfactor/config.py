@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, PositiveFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from deepfactor.attribution.rules import check_rules
 from deepfactor.config_files import ConfigFiles, read_config_files
 from deepfactor.errors import ConfigurationError
 from deepfactor.models.names import check_models
@@ -190,6 +191,16 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class AttributionConfig:
+    """How predictions are booked to their inputs."""
+
+    rules: Annotated[tuple[str, ...], Field(min_length=1, max_length=3)] = ("zero",)
+    """Of layer-wise relevance propagation: one for all layers, or those of the first, the hidden and the last layers;
+    ``zero``, ``epsilon:0.001``, ``gamma:0.25`` or ``alpha-beta:2`` (``deepfactor.attribution.rules``). ``zero`` loses
+    nothing and equals gradient × input."""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class GateConfig:
     """Thresholds of the month's gates; there are no defaults, a gate without a threshold does not bless."""
 
@@ -211,6 +222,7 @@ class Config:
     gates: GateConfig
     universe: UniverseConfig = field(default_factory=UniverseConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    attribution: AttributionConfig = field(default_factory=AttributionConfig)
     models: tuple[str, ...] = ("dfm1", "dfm2", "linear")
     signal_model: str = "dfm2"
     """The model whose predictions rank the summary and the report; one of ``models`` that can be explained."""
@@ -258,6 +270,7 @@ def load_config(path: Path = DEFAULT_CONFIG, source: str | Path | None = None) -
         faults = [_fault(each["loc"], each["msg"], files, path) for each in error.errors()]
         raise ConfigurationError(f"{path}: " + "; ".join(faults)) from None
     check_models(config.models, config.signal_model, where=str(path))
+    check_rules(config.attribution.rules, where=str(path))
     return replace(config, source=_located(config.source, source, path))
 
 

@@ -13,7 +13,13 @@ from deepfactor.descriptors import DESCRIPTORS, FACTOR_OF, NAMES
 from deepfactor.errors import HistoryError, SchemaError
 from deepfactor.months import LAGS, Month, Window, month_range
 
-FEATURES: tuple[str, ...] = tuple(f"{name}@{lag}" for lag in LAGS for name in NAMES)
+
+def feature_names(descriptors: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the inputs made of some descriptors: lag-major, descriptor-minor, such as ``PER@3``."""
+    return tuple(f"{name}@{lag}" for lag in LAGS for name in descriptors)
+
+
+FEATURES: tuple[str, ...] = feature_names(NAMES)
 FEATURE_FACTORS: tuple[str, ...] = tuple(FACTOR_OF[name] for _ in LAGS for name in NAMES)
 
 
@@ -31,6 +37,8 @@ class Samples:
         ``FEATURES`` in order, each in [-0.5, 0.5], float32, shape (n, 80).
     returns
         Total return of the month after, as a fraction, float64, shape (n,); empty where it is not known yet.
+    known
+        Where an input is the rank of a descriptor and not 0, the median, in its place, shape (n, 80).
     exclusions
         Number of stock-months left out, by reason.
     features
@@ -41,6 +49,7 @@ class Samples:
     security_ids: NDArray[np.str_]
     inputs: NDArray[np.float32]
     returns: NDArray[np.float64]
+    known: NDArray[np.bool_]
     exclusions: dict[str, int]
     features: tuple[str, ...] = FEATURES
 
@@ -52,6 +61,7 @@ class Samples:
             security_ids=self.security_ids[rows],
             inputs=self.inputs[rows],
             returns=self.returns[rows],
+            known=self.known[rows],
         )
 
 
@@ -67,20 +77,23 @@ class RankedPanel:
         Sorted, shape (stocks,).
     ranks
         Rank of each descriptor within the month's universe, 0 where there is none, shape (months, stocks, 16).
-    descriptors_known
-        How many of the 16 a stock has, shape (months, stocks).
+    known
+        Where there is one, shape (months, stocks, 16).
     in_universe
         Shape (months, stocks).
     returns
         Total return of the month, NaN where there is none, shape (months, stocks).
+    descriptors
+        What the last axis of ``ranks`` and ``known`` holds.
     """
 
     first_month: Month
     security_ids: NDArray[np.str_]
     ranks: NDArray[np.float32]
-    descriptors_known: NDArray[np.int64]
+    known: NDArray[np.bool_]
     in_universe: NDArray[np.bool_]
     returns: NDArray[np.float64]
+    descriptors: tuple[str, ...] = NAMES
 
 
 def centred_rank(name: str) -> pl.Expr:
@@ -116,18 +129,17 @@ def rank_panel(descriptors: pl.DataFrame, window: Window) -> RankedPanel:
     universe = frame.filter("in_universe").select(
         "month",
         "security_id",
-        pl.sum_horizontal(pl.col(NAMES).is_not_null()).alias("known"),
-        *(centred_rank(name).over("month").fill_null(0.0).cast(pl.Float32) for name in NAMES),
+        *(centred_rank(name).over("month").cast(pl.Float32) for name in NAMES),
     )
     security_ids = np.unique(frame["security_id"].to_numpy()).astype(str)
     stocks = len(security_ids)
     ranks = np.zeros((count, stocks, len(NAMES)), dtype=np.float32)
-    known = np.zeros((count, stocks), dtype=np.int64)
+    known = np.zeros((count, stocks, len(NAMES)), dtype=bool)
     member = np.zeros((count, stocks), dtype=bool)
     returns = np.full((count, stocks), np.nan)
     at = _positions(universe, first, security_ids)
-    ranks[at] = universe.select(NAMES).to_numpy()
-    known[at] = universe["known"].to_numpy()
+    ranks[at] = universe.select(pl.col(NAMES).fill_null(0.0)).to_numpy()
+    known[at] = universe.select(pl.col(NAMES).is_not_null()).to_numpy()
     member[at] = True
     returns[_positions(frame, first, security_ids)] = frame["total_return"].to_numpy()
     return RankedPanel(first, security_ids, ranks, known, member, returns)
@@ -175,7 +187,7 @@ def prediction_samples(panel: RankedPanel, window: Window, universe: UniverseCon
 
 
 def _gather(panel: RankedPanel, months: tuple[Month, ...], universe: UniverseConfig, *, labelled: bool) -> Samples:
-    blocks, labels, stock_of, month_of = [], [], [], []
+    blocks, masks, labels, stock_of, month_of = [], [], [], [], []
     exclusions = {
         "not in the universe": 0,
         "fewer than the minimum of descriptors": 0,
@@ -184,7 +196,7 @@ def _gather(panel: RankedPanel, months: tuple[Month, ...], universe: UniverseCon
     for month in months:
         index = month - panel.first_month
         listed = panel.in_universe[index]
-        described = listed & (panel.descriptors_known[index] >= universe.minimum_descriptors)
+        described = listed & (panel.known[index].sum(axis=1) >= universe.minimum_descriptors)
         after = panel.returns[index + 1] if labelled else np.zeros(len(listed))
         chosen = np.flatnonzero(described & np.isfinite(after))
         exclusions["not in the universe"] += int((np.isfinite(panel.returns[index]) & ~listed).sum())
@@ -196,8 +208,9 @@ def _gather(panel: RankedPanel, months: tuple[Month, ...], universe: UniverseCon
                 f"{' and a return in the month after' if labelled else ''}, {universe.minimum_stocks} are needed; "
                 f"{int(listed.sum())} stocks are in its universe. Deliver more of them, or ask for a later month."
             )
-        lagged = panel.ranks[[index - lag for lag in LAGS]][:, chosen]
-        blocks.append(lagged.transpose(1, 0, 2).reshape(len(chosen), len(FEATURES)))
+        lagged = np.array([index - lag for lag in LAGS])[None, :], chosen[:, None]
+        blocks.append(panel.ranks[lagged].reshape(len(chosen), -1))
+        masks.append(panel.known[lagged].reshape(len(chosen), -1))
         labels.append(after[chosen] if labelled else np.empty(0))
         stock_of.append(chosen)
         month_of.append(np.full(len(chosen), month.ordinal))
@@ -206,6 +219,7 @@ def _gather(panel: RankedPanel, months: tuple[Month, ...], universe: UniverseCon
         security_ids=panel.security_ids[np.concatenate(stock_of)],
         inputs=np.concatenate(blocks),
         returns=np.concatenate(labels),
+        known=np.concatenate(masks),
         exclusions=exclusions,
-        features=FEATURES,
+        features=feature_names(panel.descriptors),
     )

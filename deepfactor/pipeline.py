@@ -175,7 +175,7 @@ def attribute(run: Run, store: Store, config: Config) -> StepRecord:
             for name in config.models
         }
         models = ((name, read_model(name, store.read(reference))) for name, reference in weights.items())
-        tables, imbalances = account_for(run.month, models, samples)
+        tables, imbalances = account_for(run.month, models, samples, config.attribution)
         bodies = {f"{name}.parquet": frame_to_bytes(frame) for name, frame in tables.items()}
         bodies["imbalances.json"] = json_to_bytes(imbalances)
         facts = {"stocks scored": len(samples.security_ids)} | {

@@ -157,6 +157,9 @@ SIGNALS = Table(
         "quintile": pl.Int64,  # 5: the highest fifth, 1: the lowest
     },
 )
+# What of a prediction is no input's: the biases, the calibration's level, and what a rule lost.
+REMAINDERS = ("bias", "level", "leak")
+
 ATTRIBUTION = Table(
     "attribution",
     ("model", "security_id", "lag", "descriptor"),
@@ -167,6 +170,8 @@ ATTRIBUTION = Table(
         "lag": pl.Int64,  # calendar months before the as-of month
         "descriptor": pl.String,
         "factor": pl.String,
+        "input": pl.Float32,  # the descriptor's rank within its month's universe, -½ to +½; 0 is the median
+        "known": pl.Boolean,  # false: there is no such descriptor, the input is 0 in its place
         "relevance": _F,  # signed, in units of return
         "dispersion": _F,  # standard deviation across the ensemble's members
     },
@@ -179,9 +184,23 @@ LEDGER = Table(
         "model": pl.String,
         "security_id": pl.String,
         **dict.fromkeys(FACTORS, _F),  # signed sums of relevance, in units of return
-        "bias": _F,
-        "leak": _F,
+        "bias": _F,  # what the model's constants account for
+        "level": _F,  # the return at a score of zero, the same for all stocks
+        "leak": _F,  # what the rule lost
         "prediction": _F,  # the sum of all of these
+    },
+)
+PORTFOLIOS = Table(
+    "portfolios",
+    ("model", "portfolio", "account", "name"),
+    {
+        "month": pl.Date,
+        "model": pl.String,
+        "portfolio": pl.String,  # "top quintile", "quintile 4", …, "bottom quintile", "long-short"
+        "account": pl.String,  # "factor", "descriptor" (over lags), "lag" (over descriptors), or "remainder"
+        "name": pl.String,  # of the factor, descriptor or lag; "bias", "level" or "leak"; "prediction" is their sum
+        "contribution": _F,  # signed, in units of return; each account's rows and the remainders add up
+        "dispersion": _F,  # standard deviation across the ensemble's members
     },
 )
 SHARES = Table(
@@ -190,9 +209,22 @@ SHARES = Table(
     {
         "month": pl.Date,
         "model": pl.String,
-        "group": pl.String,  # "highest prediction" or "top quintile"
+        "group": pl.String,  # "highest prediction", "top quintile", "bottom quintile" or "long-short"
         "factor": pl.String,
         "share": _F,  # of the sum of absolute relevances over the inputs; the five add up to 1
         "dispersion": _F,  # standard deviation of the members' shares
+        "disputed": pl.Boolean,  # whether members disagree on the sign of the factor's contribution
+    },
+)
+CORRELATIONS = Table(
+    "correlations",
+    ("model", "factor"),
+    {
+        "month": pl.Date,
+        "model": pl.String,
+        "factor": pl.String,
+        "spearman": _F,  # mean over the factor's descriptors of the correlation with the prediction, top quintile
+        "kendall": _F,
+        "share": _F,  # of the sum of absolute relevances of the top quintile, as in the table shares
     },
 )

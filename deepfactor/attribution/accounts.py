@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import polars as pl
 
-from deepfactor.attribution.aggregation import attribution_table, ledger_table, shares_table, signals_table
+from deepfactor.attribution.correlations import correlations_table
 from deepfactor.attribution.relevance import Relevance, relevance
+from deepfactor.attribution.rules import network_rules
+from deepfactor.attribution.tables import (
+    RELEVANCE,
+    Explained,
+    attribution_table,
+    ledger_table,
+    portfolios_table,
+    relevance_table,
+    shares_table,
+    signals_table,
+)
+from deepfactor.config import AttributionConfig
 from deepfactor.features import Samples
 from deepfactor.models.base import Model, Network
 from deepfactor.models.blas import one_thread
 from deepfactor.months import Month
-from deepfactor.schemas import ATTRIBUTION, LEDGER, SHARES, SIGNALS
+from deepfactor.schemas import ATTRIBUTION, CORRELATIONS, LEDGER, PORTFOLIOS, SHARES, SIGNALS
 
-_BUILDERS = {"ledger": ledger_table, "attribution": attribution_table, "shares": shares_table}
+_BUILDERS: Mapping[str, Callable[[Explained], pl.DataFrame]] = {
+    "ledger": ledger_table,
+    "relevance": relevance_table,
+    "attribution": attribution_table,
+    "portfolios": portfolios_table,
+    "shares": shares_table,
+    "correlations": correlations_table,
+}
+_TABLES = (SIGNALS, LEDGER, RELEVANCE, ATTRIBUTION, PORTFOLIOS, SHARES, CORRELATIONS)
 
 
 def account_for(
-    month: Month, models: Iterable[tuple[str, Model]], samples: Samples
+    month: Month, models: Iterable[tuple[str, Model]], samples: Samples, attribution: AttributionConfig
 ) -> tuple[dict[str, pl.DataFrame], dict[str, float]]:
     """Predict the month with every model, and book each prediction of a network to its inputs.
 
@@ -31,26 +51,35 @@ def account_for(
         Names and models; one at a time is in memory if they come so.
     samples
         The month's stocks.
+    attribution
+        By which rules.
 
     Returns
     -------
     tables
-        ``signals`` of all models; ``ledger``, ``attribution`` and ``shares`` of the networks, the linear model among
-        them. Relevance is not propagated through support vectors or trees.
+        ``signals`` of all models; ``ledger``, ``relevance``, ``attribution``, ``portfolios``, ``shares`` and
+        ``correlations`` of the networks, the linear model among them. Relevance is not propagated through support
+        vectors or trees.
     imbalances
         :func:`ledger_imbalance` of each network.
     """
-    parts = {table.name: [table.empty()] for table in (SIGNALS, LEDGER, ATTRIBUTION, SHARES)}
+    parts = {table.name: [table.empty()] for table in _TABLES}
     imbalances = {}
     for name, model in models:
+        # What BLAS gives depends on the number of its threads.
         with one_thread():
-            account = relevance(model, samples.inputs) if isinstance(model, Network) else None
+            account = (
+                relevance(model, samples.inputs, network_rules(attribution.rules, len(model.kernels)))
+                if isinstance(model, Network)
+                else None
+            )
             predictions = account.member_prediction if account else model.member_predictions(samples.inputs)
-        parts["signals"].append(signals_table(month, name, samples.security_ids, predictions))
-        if account is not None:
-            imbalances[name] = ledger_imbalance(account)
-            for table, build in _BUILDERS.items():
-                parts[table].append(build(month, name, samples.security_ids, account))
+            parts["signals"].append(signals_table(month, name, samples.security_ids, predictions))
+            if account is not None:
+                imbalances[name] = ledger_imbalance(account)
+                explained = Explained(month, name, samples, account)
+                for table, build in _BUILDERS.items():
+                    parts[table].append(build(explained))
     return {name: pl.concat(frames) for name, frames in parts.items()}, imbalances
 
 

@@ -1,111 +1,116 @@
-"""From the kernel's arrays to accounts that people read: tables by input, by factor, and Figure 3."""
+"""From the kernel's arrays to accounts by factor, descriptor or lag: signed contributions, and shares of their size.
+
+The two are different types, and stay so: contributions add up to a prediction, shares add up to one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from deepfactor.attribution.relevance import Relevance
-from deepfactor.descriptors import FACTOR_OF, NAMES
+from deepfactor.descriptors import NAMES
 from deepfactor.features import FEATURE_FACTORS, FEATURES
-from deepfactor.months import LAGS, Month
-from deepfactor.portfolio import QUINTILES, quintiles, ranks
-from deepfactor.schemas import ATTRIBUTION, FACTORS, LEDGER, SHARES, SIGNALS
+from deepfactor.months import LAGS
+from deepfactor.schemas import FACTORS
 
-# One column per factor: 1 where the feature belongs to it.
-_MEMBERSHIP = np.array([[feature == factor for factor in FACTORS] for feature in FEATURE_FACTORS], dtype=np.float64)
+_F64 = NDArray[np.float64]
+
+Account = Literal["factor", "descriptor", "lag"]
+
+# What each input is, in every account.
+_LABELS: Mapping[Account, tuple[str, ...]] = {
+    "factor": FEATURE_FACTORS,
+    "descriptor": tuple(feature.split("@")[0] for feature in FEATURES),
+    "lag": tuple(feature.split("@")[1] for feature in FEATURES),
+}
+ACCOUNTS: Mapping[Account, tuple[str, ...]] = {
+    "factor": FACTORS,
+    "descriptor": NAMES,
+    "lag": tuple(str(lag) for lag in LAGS),
+}
+# One column for each name: 1 where the input belongs to it.
+_MEMBERSHIP = {
+    account: np.array([[label == name for name in ACCOUNTS[account]] for label in labels], dtype=np.float64)
+    for account, labels in _LABELS.items()
+}
 
 
-def signals_table(
-    month: Month, model: str, security_ids: NDArray[np.str_], member_predictions: NDArray[np.float64]
-) -> pl.DataFrame:
-    """Return ``schemas.SIGNALS`` of one model: prediction, its dispersion over the members, rank and quintile.
+@dataclass(frozen=True)
+class Contributions:
+    """Signed sums of relevance, in units of return: a row's values, bias, level and leak add up to its prediction.
 
-    Parameters
+    Attributes
     ----------
-    month, model, security_ids
-        The as-of month, the model's name, and the stocks, shape (n,).
-    member_predictions
-        In units of return, shape (members, n); the prediction is their mean.
+    names
+        What the columns of ``values`` are.
+    values, dispersion
+        The ensemble's, and the standard deviation across its members, shape (n, names).
+    disputed
+        Whether two members give a contribution different signs, shape (n, names).
+    bias, level, leak, prediction
+        Shape (n,).
     """
-    prediction = member_predictions.mean(axis=0)
-    rank = ranks(prediction, security_ids)
-    frame = pl.DataFrame(
-        {
-            "security_id": security_ids,
-            "prediction": prediction,
-            "dispersion": member_predictions.std(axis=0),
-            "rank": rank,
-            "quintile": quintiles(rank),
-        }
-    )
-    return SIGNALS.check(_stamped(frame, month, model), f"signals of {model}")
+
+    names: tuple[str, ...]
+    values: _F64
+    dispersion: _F64
+    disputed: NDArray[np.bool_]
+    bias: _F64
+    level: _F64
+    leak: _F64
+    prediction: _F64
 
 
-def ledger_table(month: Month, model: str, security_ids: NDArray[np.str_], account: Relevance) -> pl.DataFrame:
-    """Return ``schemas.LEDGER`` of one model: signed contributions by factor, bias and leak; a row adds up."""
-    by_factor = account.inputs @ _MEMBERSHIP
-    frame = pl.DataFrame(
-        {
-            "security_id": security_ids,
-            **{factor: by_factor[:, column] for column, factor in enumerate(FACTORS)},
-            "bias": account.bias.sum(axis=1),
-            "leak": account.leak.sum(axis=1),
-            "prediction": account.prediction,
-        }
-    )
-    return LEDGER.check(_stamped(frame, month, model), f"ledger of {model}")
+@dataclass(frozen=True)
+class AbsoluteShares:
+    """Parts of the sum of absolute relevances over the inputs: how much each matters, whatever its direction.
 
-
-def attribution_table(month: Month, model: str, security_ids: NDArray[np.str_], account: Relevance) -> pl.DataFrame:
-    """Return ``schemas.ATTRIBUTION`` of one model: a row per stock and input."""
-    stocks = len(security_ids)
-    frame = pl.DataFrame(
-        {
-            "security_id": np.repeat(security_ids, len(FEATURES)),
-            "lag": np.tile(np.repeat(np.array(LAGS, dtype=np.int64), len(NAMES)), stocks),
-            "descriptor": np.tile(np.array(NAMES), len(LAGS) * stocks),
-            "factor": np.tile(np.array([FACTOR_OF[name] for name in NAMES]), len(LAGS) * stocks),
-            "relevance": account.inputs.ravel(),
-            "dispersion": account.dispersion.ravel(),
-        }
-    )
-    return ATTRIBUTION.check(_stamped(frame, month, model), f"attribution of {model}")
-
-
-def shares_table(month: Month, model: str, security_ids: NDArray[np.str_], account: Relevance) -> pl.DataFrame:
-    """Return ``schemas.SHARES`` of one model (Figure 3 of the paper).
-
-    The top quintile's relevance is the equal-weighted mean of its stocks', as of any portfolio; the share of a factor
-    is its part of the sum of absolute relevances over the inputs.
-    """
-    rank = ranks(account.prediction, security_ids)
-    groups = {"highest prediction": rank == 1, "top quintile": quintiles(rank) == QUINTILES}
-    rows = []
-    for group, chosen in groups.items():
-        share = absolute_shares(account.inputs[chosen].mean(axis=0))
-        members = np.stack([absolute_shares(each[chosen].mean(axis=0)) for each in account.member_inputs])
-        rows += [
-            (group, factor, float(share[column]), float(members[:, column].std()))
-            for column, factor in enumerate(FACTORS)
-        ]
-    frame = pl.DataFrame(rows, schema=["group", "factor", "share", "dispersion"], orient="row")
-    return SHARES.check(_stamped(frame, month, model), f"shares of {model}")
-
-
-def absolute_shares(inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return each factor's part of the sum of absolute relevances, shape (5,); zeros where no input contributes.
-
-    Parameters
+    Attributes
     ----------
-    inputs
-        Relevance of each feature, shape (80,).
+    names
+        What the columns are.
+    values
+        Shape (n, names); a row adds up to 1, or is 0 where no input contributes.
+    dispersion
+        Standard deviation of the members' shares, shape (n, names).
     """
-    by_factor: NDArray[np.float64] = np.abs(inputs) @ _MEMBERSHIP
-    total = by_factor.sum()
-    return by_factor / total if total > 0 else by_factor
+
+    names: tuple[str, ...]
+    values: _F64
+    dispersion: _F64
 
 
-def _stamped(frame: pl.DataFrame, month: Month, model: str) -> pl.DataFrame:
-    return frame.with_columns(month=pl.lit(month.first_day), model=pl.lit(model))
+def contributions(account: Relevance, by: Account) -> Contributions:
+    """Sum relevance by factor, by descriptor (over lags) or by lag (over descriptors), for stocks or portfolios."""
+    members = account.member_inputs @ _MEMBERSHIP[by]
+    return Contributions(
+        names=ACCOUNTS[by],
+        values=members.mean(axis=0),
+        dispersion=members.std(axis=0),
+        disputed=(members.max(axis=0) > 0) & (members.min(axis=0) < 0),
+        bias=account.bias.sum(axis=1),
+        level=account.level,
+        leak=account.leak.sum(axis=1),
+        prediction=account.prediction,
+    )
+
+
+def absolute_shares(account: Relevance, by: Account) -> AbsoluteShares:
+    """Return what part of the absolute relevance lies with each factor, descriptor or lag (Figure 3 of the paper).
+
+    A portfolio's are those of its own relevance, in which its stocks' have been added with their signs.
+    """
+    members = _shares(account.member_inputs, by)
+    return AbsoluteShares(ACCOUNTS[by], _shares(account.inputs, by), members.std(axis=0))
+
+
+def _shares(inputs: _F64, by: Account) -> _F64:
+    sizes: _F64 = np.abs(inputs) @ _MEMBERSHIP[by]
+    total = sizes.sum(axis=-1, keepdims=True)
+    shares: _F64 = np.divide(sizes, total, out=np.zeros_like(sizes), where=total > 0)
+    return shares

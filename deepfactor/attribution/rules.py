@@ -1,25 +1,59 @@
 """Rules of layer-wise relevance propagation, as data.
 
-A rule says by what the relevance of a unit is divided before it is handed to the unit's inputs in proportion to their
-contributions: ``R_i = sum_j a_i w_ij / denominator_j R_j``. What the division leaves over is the ledger's leak.
+A unit j receives contributions ``c_ij = a_i w_ij`` and a bias ``b_j``; the rule says by which multiplier its positive
+and its negative ones become relevance: ``R_ij = p_j c_ij⁺ + n_j c_ij⁻``, the bias likewise. What that leaves over of
+the unit's relevance is the ledger's leak, so the ledger closes under any rule.
 """
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deepfactor.errors import ConfigurationError
+
+_F64 = NDArray[np.float64]
+
+
+class UnitSums(Protocol):
+    """What the units of a layer received, each of shape (members, n, units)."""
+
+    @property
+    def total(self) -> _F64:
+        """Sum of contributions and bias: the pre-activations."""
+        ...
+
+    @property
+    def positive(self) -> _F64:
+        """Sum of the positive contributions, and of the bias where it is positive."""
+        ...
+
+    @property
+    def negative(self) -> _F64:
+        """Sum of the negative contributions, and of the bias where it is negative."""
+        ...
+
 
 class Rule(Protocol):
-    """How a layer's relevance is divided."""
+    """How the relevance of a layer's units is divided among what they received."""
 
-    def denominator(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what each unit's relevance is divided by, for pre-activations z (members, n, units).
+    def multipliers(self, sums: UnitSums, received: _F64) -> tuple[_F64, _F64]:
+        """Return the multipliers of positive and negative contributions, each of shape (members, n, units).
 
-        A zero stands for "hand nothing on": the unit's relevance becomes leak.
+        The same array twice stands for "all contributions alike", which takes half the work. A unit whose divisor is
+        zero hands nothing on: its relevance becomes leak.
+
+        Parameters
+        ----------
+        sums
+            What the units received.
+        received
+            The units' relevance, shape (members, n, units).
         """
         ...
 
@@ -31,9 +65,10 @@ class Zero:
     For ReLU networks the relevances equal gradient × input, and the bias terms bias × gradient.
     """
 
-    def denominator(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return z itself."""
-        return z
+    def multipliers(self, sums: UnitSums, received: _F64) -> tuple[_F64, _F64]:
+        """Return R / z, twice."""
+        each = _divide(received, sums.total)
+        return each, each
 
 
 @dataclass(frozen=True)
@@ -43,13 +78,157 @@ class Epsilon:
     Attributes
     ----------
     relative
-        ε as a share of the layer's root mean square pre-activation; an absolute ε means something else in each layer.
+        ε as a share of the layer's root mean square pre-activation, over the stocks at hand and the layer's units; an
+        absolute ε means something else in each layer.
     """
 
     relative: float = 1e-3
 
-    def denominator(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return z moved away from zero by ε times the layer's RMS of each member."""
+    def __post_init__(self) -> None:
+        _check(self.relative >= 0, f"the relative ε of LRP-ε must be 0 or more, not {self.relative}")
+
+    def multipliers(self, sums: UnitSums, received: _F64) -> tuple[_F64, _F64]:
+        """Return R / (z ± ε), twice; ε has the sign of z."""
+        z = sums.total
         scale = self.relative * np.sqrt(np.mean(z**2, axis=(1, 2), keepdims=True))
-        moved: NDArray[np.float64] = z + np.where(z >= 0, scale, -scale)
-        return moved
+        each = _divide(received, z + np.where(z >= 0, scale, -scale))
+        return each, each
+
+
+@dataclass(frozen=True)
+class Gamma:
+    """LRP-γ (Montavon et al. 2019), in the form for signed inputs and outputs: the sign of the unit is favoured.
+
+    Contributions of the pre-activation's own sign count 1 + γ times, so that the divisor is never smaller than the
+    pre-activation and nothing is lost. γ = 0 is LRP-0.
+
+    Attributes
+    ----------
+    gamma
+        How much more the contributions of the unit's sign count.
+    """
+
+    gamma: float = 0.25
+
+    def __post_init__(self) -> None:
+        _check(self.gamma >= 0, f"the γ of LRP-γ must be 0 or more, not {self.gamma}")
+
+    def multipliers(self, sums: UnitSums, received: _F64) -> tuple[_F64, _F64]:
+        """Return R (1 + γ) / D and R / D, exchanged where z < 0, with D = z + γ × the sum of z's own sign."""
+        upwards = sums.total >= 0
+        # From the two sums, not from z: so that what is handed on adds up to what was received.
+        sign, other = np.where(upwards, sums.positive, sums.negative), np.where(upwards, sums.negative, sums.positive)
+        plain = _divide(received, (1 + self.gamma) * sign + other)
+        favoured = (1 + self.gamma) * plain
+        return np.where(upwards, favoured, plain), np.where(upwards, plain, favoured)
+
+
+@dataclass(frozen=True)
+class AlphaBeta:
+    """LRP-αβ (Bach et al. 2015): positive contributions share α of the relevance, negative ones −β, with β = α − 1.
+
+    It takes every unit's relevance for positive evidence, and so turns the signs around where the prediction is
+    negative: for forecasts of return it misleads, and warns. A unit without contributions of one sign leaks that part.
+
+    Attributes
+    ----------
+    alpha
+        1 or more.
+    """
+
+    alpha: float = 2.0
+
+    def __post_init__(self) -> None:
+        _check(self.alpha >= 1, f"the α of LRP-αβ must be 1 or more, not {self.alpha}")
+        warnings.warn(
+            "LRP-αβ turns the signs of relevances around where a prediction is negative: use zero, epsilon or gamma "
+            "for forecasts of return",
+            stacklevel=3,
+        )
+
+    def multipliers(self, sums: UnitSums, received: _F64) -> tuple[_F64, _F64]:
+        """Return α R / z⁺ and −β R / z⁻."""
+        return (
+            _divide(self.alpha * received, sums.positive),
+            _divide((1 - self.alpha) * received, sums.negative),
+        )
+
+
+_RULES: dict[str, type[Zero] | type[Epsilon] | type[Gamma] | type[AlphaBeta]] = {
+    "zero": Zero,
+    "epsilon": Epsilon,
+    "gamma": Gamma,
+    "alpha-beta": AlphaBeta,
+}
+
+
+def parse_rule(text: str) -> Rule:
+    """Return the rule that a configuration names, such as ``zero``, ``gamma`` or ``epsilon:0.01``.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such rule, or its parameter is none.
+    """
+    name, _, parameter = text.partition(":")
+    if name not in _RULES or (parameter and name == "zero"):
+        raise ConfigurationError(f"there is no rule {text!r}: write zero, epsilon:0.001, gamma:0.25 or alpha-beta:2")
+    try:
+        return _RULES[name](*([float(parameter)] if parameter else []))
+    except ValueError:
+        raise ConfigurationError(f"{parameter!r} is no number, in the rule {text!r}") from None
+
+
+def network_rules(names: Sequence[str], depth: int) -> tuple[Rule, ...]:
+    """Return a rule for each of ``depth`` layers from their names: one for all, or first, hidden and last layers'.
+
+    A network of one layer takes the first.
+
+    Raises
+    ------
+    ConfigurationError
+        If a name is no rule's, or they are neither one nor three.
+    """
+    _check(len(names) in (1, 3), f"{len(names)} rules are named: name one, or those of first, hidden and last layers")
+    rules = [parse_rule(name) for name in names]
+    if len(rules) == 1:
+        return tuple(rules * depth)
+    first, hidden, last = rules
+    return (first, *[hidden] * (depth - 2), last)[:depth]
+
+
+def check_rules(names: Sequence[str], where: str) -> None:
+    """Refuse names of which :func:`network_rules` can make nothing.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming ``where`` they stand.
+    """
+    try:
+        network_rules(names, 3)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{where}: attribution.rules: {error}") from None
+
+
+def layer_rules(rule: Rule | Sequence[Rule], depth: int) -> tuple[Rule, ...]:
+    """Return a rule for each layer: the same for all, or those given.
+
+    Raises
+    ------
+    ConfigurationError
+        If their number is not the layers'.
+    """
+    if not isinstance(rule, Sequence):
+        return (rule,) * depth
+    _check(len(rule) == depth, f"{len(rule)} rules are given for {depth} layers: give one for each, or one for all")
+    return tuple(rule)
+
+
+def _divide(numerator: _F64, divisor: _F64) -> _F64:
+    return np.divide(numerator, divisor, out=np.zeros_like(numerator), where=divisor != 0)
+
+
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise ConfigurationError(message)

@@ -30,6 +30,7 @@ def samples() -> Samples:
         security_ids=np.array([f"{1300 + number}" for number in range(STOCKS)]),
         inputs=np.random.default_rng(1).uniform(-0.5, 0.5, (STOCKS, WIDTH)).astype(np.float32),
         returns=np.zeros(0),
+        known=np.random.default_rng(1).random((STOCKS, WIDTH)) < 0.9,
         exclusions={},
     )
 

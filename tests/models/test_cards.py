@@ -13,7 +13,7 @@ def samples(returns: list[float], months: list[str], first_input: list[float]) -
     inputs = np.zeros((len(returns), 80), np.float32)
     inputs[:, 0] = first_input
     ordinals = np.array([Month.parse(month).ordinal for month in months])
-    return Samples(ordinals, np.array(["a"] * len(returns)), inputs, np.array(returns), {})
+    return Samples(ordinals, np.array(["a"] * len(returns)), inputs, np.array(returns), inputs != 0, {})
 
 
 def test_figures_by_hand() -> None:
