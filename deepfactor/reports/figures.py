@@ -12,20 +12,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from deepfactor.reports.axes import Tick, next_round, rounded
 from deepfactor.reports.numbers import percent
 from deepfactor.schemas import FACTORS
 
 GROUPS = ("highest prediction", "top quintile")
 
 ACCOUNTS = (*FACTORS, "bias", "leak")
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A labelled position on an axis."""
-
-    position: float
-    label: str
 
 
 @dataclass(frozen=True)
@@ -108,17 +101,17 @@ def _share_panel(
     )
     step = 0.1 if scale <= 0.5 else 0.2
     ticks = tuple(
-        Tick(_round(SharePanel.LEFT + number * step * unit), percent(number * step, 0, signed=False))
+        Tick(rounded(SharePanel.LEFT + number * step * unit), percent(number * step, 0, signed=False))
         for number in range(math.floor(scale / step + 1e-9) + 1)
     )
-    return SharePanel(group, _round(top), tuple(factors), ticks, " ".join(sentences))
+    return SharePanel(group, rounded(top), tuple(factors), ticks, " ".join(sentences))
 
 
 def _bar(model: str, colour: int, top: float, share: float, dispersion: float | None, unit: float) -> Bar:
     spread = dispersion or 0.0
     low, high = (SharePanel.LEFT + min(1.0, max(0.0, share + way * spread)) * unit for way in (-1, 1))
     label = percent(share, 1, signed=False) + (f" ± {percent(spread, 1, signed=False)}" if spread else "")
-    return Bar(model, colour, _round(top), _round(share * unit), _round(low), _round(high), label)
+    return Bar(model, colour, rounded(top), rounded(share * unit), rounded(low), rounded(high), label)
 
 
 @dataclass(frozen=True)
@@ -167,8 +160,8 @@ def _balance(row: Mapping[str, float], zero: float, unit: float) -> Balance:
             start = left = left - width
         # Thinner than a tenth of a unit nothing can be seen.
         if width >= 0.1:
-            segments.append(Segment(account, _round(start), _round(width)))
-    return Balance(tuple(segments), _round(zero), _round(zero + row["prediction"] * unit))
+            segments.append(Segment(account, rounded(start), rounded(width)))
+    return Balance(tuple(segments), rounded(zero), rounded(zero + row["prediction"] * unit))
 
 
 @dataclass(frozen=True)
@@ -205,7 +198,7 @@ def histogram(stocks: pl.DataFrame, bins: int = 32) -> Histogram:
         Roughly how many columns.
     """
     values = stocks["prediction"].to_list()
-    width = _round_width((max(values) - min(values)) / bins)
+    width = next_round((max(values) - min(values)) / bins)
     first, last = math.floor(min(values) / width), math.floor(max(values) / width) + 1
     unit = Histogram.WIDTH / ((last - first) * width)
     counts = [0] * (last - first)
@@ -213,19 +206,19 @@ def histogram(stocks: pl.DataFrame, bins: int = 32) -> Histogram:
         counts[math.floor(value / width) - first] += 1
     columns = tuple(
         Column(
-            _round(index * width * unit),
-            _round(width * unit),
-            _round(count / max(counts) * Histogram.HEIGHT),
+            rounded(index * width * unit),
+            rounded(width * unit),
+            rounded(count / max(counts) * Histogram.HEIGHT),
             f"{percent((first + index) * width)} to {percent((first + index + 1) * width)} %: {count}",
         )
         for index, count in enumerate(counts)
     )
     marks = [number for number in range(first, last + 1) if number % math.ceil((last - first) / 7) == 0]
-    ticks = tuple(Tick(_round((number - first) * width * unit), percent(number * width)) for number in marks)
+    ticks = tuple(Tick(rounded((number - first) * width * unit), percent(number * width)) for number in marks)
     lowest = stocks.filter(pl.col("quintile") == 5)["prediction"].min()
     highest = stocks.filter(pl.col("quintile") == 1)["prediction"].max()
     edges = tuple(
-        Tick(_round((value - first * width) * unit), label)
+        Tick(rounded((value - first * width) * unit), label)
         for value, label in ((highest, "lowest fifth"), (lowest, "highest fifth"))
         if isinstance(value, float)
     )
@@ -234,15 +227,3 @@ def histogram(stocks: pl.DataFrame, bins: int = 32) -> Histogram:
         f"median {percent(stocks['prediction'].median())} percent."  # type: ignore[arg-type]
     )
     return Histogram(columns, ticks, edges, description)
-
-
-def _round_width(width: float) -> float:
-    """Return the next width of 1, 2 or 5 times a power of ten."""
-    if width <= 0:
-        return 0.001
-    power = 10.0 ** math.floor(math.log10(width))
-    return next(power * step for step in (1, 2, 5, 10) if power * step >= width * (1 - 1e-9))
-
-
-def _round(length: float) -> float:
-    return round(length, 2) + 0.0

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import jinja2
 import polars as pl
 
-from deepfactor.config import INCLUDE
 from deepfactor.errors import SchemaError
 from deepfactor.months import Month
-from deepfactor.reports import numbers, verdict
+from deepfactor.reports import verdict
 from deepfactor.reports.figures import balances, histogram, share_panels
+from deepfactor.reports.pages import render_page
 from deepfactor.schemas import FACTORS, LEDGER, SHARES, SIGNALS
 
 _EXTREMES = 10
@@ -116,21 +113,7 @@ def render_month(report: MonthReport) -> bytes:
     SchemaError
         If a table is not what its schema says, the signal model has no signals, or a stock has no account.
     """
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(INCLUDE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters.update(
-        percent=numbers.percent, figure=numbers.figure, legible=numbers.legible, coordinate="{:g}".format
-    )
-    style, script = ((INCLUDE / "templates" / name).read_text(encoding="utf-8") for name in ("month.css", "month.js"))
-    page = templates.get_template("month.html.j2").render(
-        **_content(report), style=style, script=script, style_hash=_csp_hash(style), script_hash=_csp_hash(script)
-    )
-    return page.encode()
+    return render_page("month.html.j2", "month.css", "month.js", **_content(report))
 
 
 def _content(report: MonthReport) -> dict[str, Any]:
@@ -207,8 +190,3 @@ def _agreement(wide: pl.DataFrame, model: str, other: str) -> float | None:
     """Return the rank correlation between two models; none if one of them is a constant."""
     correlation = wide.select(model, other).drop_nulls().select(pl.corr(model, other, method="spearman")).item()
     return correlation if math.isfinite(correlation) else None
-
-
-def _csp_hash(content: str) -> str:
-    digest = hashlib.sha256(content.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
