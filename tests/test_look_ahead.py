@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deepfactor import panel as panel_module
-from deepfactor.attribution.aggregation import signals_table
 from deepfactor.attribution.relevance import relevance
+from deepfactor.attribution.tables import signals_table
 from deepfactor.config import Config, DatasetMapping, SourceConfig, TrainingConfig, UniverseConfig
 from deepfactor.descriptors import describe
 from deepfactor.features import Samples, prediction_samples, rank_panel, training_samples
@@ -160,7 +160,7 @@ def _features(tables: Tables) -> tuple[Samples, Samples]:
 
 
 def _bytes(samples: Samples) -> tuple[object, ...]:
-    arrays = (samples.months, samples.security_ids, samples.inputs, samples.returns)
+    arrays = (samples.months, samples.security_ids, samples.inputs, samples.returns, samples.known)
     return *(each.tobytes() for each in arrays), *(each.shape for each in arrays), samples.exclusions
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from deepfactor.attribution.tables import RELEVANCE
 from deepfactor.config import Config
 from deepfactor.errors import (
     ConfigurationError,
@@ -36,7 +37,16 @@ from deepfactor.publication import (
     verify_month,
 )
 from deepfactor.runs import Run
-from deepfactor.schemas import ATTRIBUTION, FACTORS, LEDGER, SHARES, SIGNALS
+from deepfactor.schemas import (
+    ATTRIBUTION,
+    CORRELATIONS,
+    FACTORS,
+    LEDGER,
+    PORTFOLIOS,
+    REMAINDERS,
+    SHARES,
+    SIGNALS,
+)
 from deepfactor.store import Store
 from tests.conftest import AS_OF
 
@@ -76,14 +86,16 @@ class TestPublished:
         month = read_month(month_store, AS_OF)
         for table, frame in ((SIGNALS, month.signals), (LEDGER, month.ledger), (SHARES, month.shares)):
             assert table.check(frame, table.name).height == frame.height > 0
+        for table in (RELEVANCE, ATTRIBUTION, PORTFOLIOS, CORRELATIONS):
+            frame = month_store.read_frame(manifest.named_objects[f"{table.name}.parquet"])
+            assert table.check(frame, table.name).height == frame.height > 0
         attribution = month_store.read_frame(manifest.named_objects["attribution.parquet"])
-        ATTRIBUTION.check(attribution, "attribution")
         assert month.signals["model"].unique().sort().to_list() == ["dfm1", "dfm2", "linear"]
         assert attribution.height == 80 * month.signals.height
 
     def test_every_published_prediction_is_accounted_for(self, month_store: Store) -> None:
         month = read_month(month_store, AS_OF)
-        booked = month.ledger.select("model", "security_id", booked=pl.sum_horizontal(*FACTORS, "bias", "leak"))
+        booked = month.ledger.select("model", "security_id", booked=pl.sum_horizontal(*FACTORS, *REMAINDERS))
         joined = month.signals.join(booked, on=["model", "security_id"], validate="1:1")
         assert joined.height == month.signals.height
         assert joined.select((pl.col("booked") - pl.col("prediction")).abs().max()).item() < 1e-12

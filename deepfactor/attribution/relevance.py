@@ -1,6 +1,7 @@
 """The kernel: relevance of every input, and of every bias, for every stock and member, in float64.
 
-Two matrix products a layer; no TensorFlow.
+Two matrix products a layer; no TensorFlow. What is propagated is relevance per unit of activation, which under LRP-0 is
+the gradient: nothing is divided by a pre-activation that nearly vanishes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deepfactor.attribution.layers import Layer, Member, blocks
 from deepfactor.attribution.rules import Rule, Zero, layer_rules
 from deepfactor.models.base import Network
 
@@ -116,76 +118,31 @@ def relevance(
     ConfigurationError
         If the rules are not as many as the layers.
     """
-    rules = layer_rules(Zero() if rule is None else rule, len(network.kernels))
-    layers = _forward(network, inputs.astype(np.float64))
-    prediction = network.calibration(layers[-1].total)[..., 0]
-    received = network.calibration.slope * layers[-1].total
-    bias, leak = [], []
-    for layer, each in zip(reversed(layers), reversed(rules), strict=True):
-        received, to_bias, leaked = layer.divide(each, received)
-        bias.append(to_bias)
-        leak.append(leaked)
-    level = np.full(len(inputs), network.calibration.level)
-    return Relevance(received, np.stack(bias[::-1], axis=2), np.stack(leak[::-1], axis=2), prediction, level)
+    depth, values = len(network.kernels), inputs.astype(np.float64)
+    rules = layer_rules(Zero() if rule is None else rule, depth)
+    shape = network.members, len(values)
+    by_input, scores = np.empty((network.members, *values.shape)), np.empty(shape)
+    bias, leak = np.empty((*shape, depth)), np.empty((*shape, depth))
+    for place in range(network.members):
+        member = Member.of(network, place, values)
+        for rows in blocks(len(values)):
+            layers = member.layers(rows)
+            scores[place, rows] = layers[-1].total[:, 0]
+            first = _propagate(layers, rules, network.calibration.slope, bias[place, rows], leak[place, rows])
+            np.multiply(values[rows], first, out=by_input[place, rows])
+    level = np.full(len(values), network.calibration.level)
+    return Relevance(by_input, bias, leak, network.calibration(scores), level)
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """What enters a layer (members, n, in), its weights, and its pre-activations (members, n, out)."""
-
-    activation: _F64
-    kernel: _F64
-    offset: _F64
-    total: _F64
-
-    @cached_property
-    def positive(self) -> _F64:
-        return self._sum(1)
-
-    @cached_property
-    def negative(self) -> _F64:
-        return self._sum(-1)
-
-    def divide(self, rule: Rule, received: _F64) -> tuple[_F64, _F64, _F64]:
-        """Return the relevance of the layer's inputs (members, n, in), of its biases and its leak (members, n)."""
-        positive, negative = rule.multipliers(self, received)
-        if positive is negative:
-            handed = self.activation * (positive @ self.kernel.transpose(0, 2, 1))
-            return handed, (self.offset * positive).sum(axis=2), (received - self.total * positive).sum(axis=2)
-        leaked = received - self.positive * positive - self.negative * negative
-        to_bias = _part(self.offset, 1) * positive + _part(self.offset, -1) * negative
-        return self._hand_on(positive, negative), to_bias.sum(axis=2), leaked.sum(axis=2)
-
-    def _hand_on(self, positive: _F64, negative: _F64) -> _F64:
-        upward, downward = (_part(self.kernel, sign).transpose(0, 2, 1) for sign in (1, -1))
-        handed: _F64 = _part(self.activation, 1) * (positive @ upward + negative @ downward)
-        if self._has_negative_inputs:
-            handed += _part(self.activation, -1) * (positive @ downward + negative @ upward)
-        return handed
-
-    def _sum(self, sign: int) -> _F64:
-        """Return the sum of the contributions, and of the bias, of one sign."""
-        total: _F64 = _part(self.activation, 1) @ _part(self.kernel, sign) + _part(self.offset, sign)
-        if self._has_negative_inputs:
-            total += _part(self.activation, -1) @ _part(self.kernel, -sign)
-        return total
-
-    @cached_property
-    def _has_negative_inputs(self) -> bool:
-        return bool((self.activation < 0).any())
-
-
-def _part(values: _F64, sign: int) -> _F64:
-    """Return the values of one sign, and zeros in the place of the others."""
-    part: _F64 = np.maximum(values, 0.0) if sign > 0 else np.minimum(values, 0.0)
-    return part
-
-
-def _forward(network: Network, inputs: _F64) -> list[_Layer]:
-    activation = np.broadcast_to(inputs, (network.members, *inputs.shape))
-    layers = []
-    for kernel, offset in network.layers:
-        total = activation @ kernel + offset
-        layers.append(_Layer(activation, kernel, offset, total))
-        activation = np.maximum(total, 0.0)
-    return layers
+def _propagate(layers: Sequence[Layer], rules: Sequence[Rule], slope: float, bias: _F64, leak: _F64) -> _F64:
+    """Fill in bias and leak by layer, and return the relevance of the inputs per unit of them, shape (n, features)."""
+    signal = np.full(layers[-1].total.shape, slope)
+    for layer, rule in zip(reversed(layers), reversed(rules), strict=True):
+        multipliers = rule.multipliers(layer, signal)
+        bias[:, layer.place] = layer.to_biases(*multipliers)
+        leak[:, layer.place] = layer.leak(signal, *multipliers)
+        signal = layer.signal(*multipliers)
+        if layer.place > 0:
+            # A ReLU that is off has no part in the prediction.
+            signal *= layer.entering > 0
+    return signal

@@ -3,10 +3,14 @@
 A unit j receives contributions ``c_ij = a_i w_ij`` and a bias ``b_j``; the rule says by which multiplier its positive
 and its negative ones become relevance: ``R_ij = p_j c_ij⁺ + n_j c_ij⁻``, the bias likewise. What that leaves over of
 the unit's relevance is the ledger's leak, so the ledger closes under any rule.
+
+A unit's relevance is given as a *signal*, per unit of its pre-activation z: ``R_j = s_j z_j``, zero where a ReLU is
+off. Under LRP-0 the signal is the gradient; a rule multiplies it by a ratio that stays bounded where z vanishes.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,41 +23,49 @@ from deepfactor.errors import ConfigurationError
 
 _F64 = NDArray[np.float64]
 
+# A smaller divisor counts as zero: the quotient could be infinite.
+_LEAST = math.sqrt(np.finfo(np.float64).tiny)
+
 
 class UnitSums(Protocol):
-    """What the units of a layer received, each of shape (members, n, units)."""
+    """What the units of a layer received."""
 
     @property
     def total(self) -> _F64:
-        """Sum of contributions and bias: the pre-activations."""
+        """Sum of contributions and bias, the pre-activations, shape (n, units)."""
         ...
 
     @property
     def positive(self) -> _F64:
-        """Sum of the positive contributions, and of the bias where it is positive."""
+        """Sum of the positive contributions, and of the bias where it is positive, shape (n, units)."""
         ...
 
     @property
     def negative(self) -> _F64:
-        """Sum of the negative contributions, and of the bias where it is negative."""
+        """Sum of the negative contributions, and of the bias where it is negative, shape (n, units)."""
+        ...
+
+    @property
+    def scale(self) -> float:
+        """Root mean square of ``total`` over all stocks and units, of which these may be a part."""
         ...
 
 
 class Rule(Protocol):
     """How the relevance of a layer's units is divided among what they received."""
 
-    def multipliers(self, sums: UnitSums, received: _F64) -> tuple[_F64, _F64]:
-        """Return the multipliers of positive and negative contributions, each of shape (members, n, units).
+    def multipliers(self, sums: UnitSums, signal: _F64) -> tuple[_F64, _F64]:
+        """Return the multipliers of positive and negative contributions, each of shape (n, units).
 
-        The same array twice stands for "all contributions alike", which takes half the work. A unit whose divisor is
-        zero hands nothing on: its relevance becomes leak.
+        The same array twice stands for "all contributions alike", which takes half the work, and the signal itself for
+        "nothing is lost".
 
         Parameters
         ----------
         sums
             What the units received.
-        received
-            The units' relevance, shape (members, n, units).
+        signal
+            The units' relevance per unit of ``sums.total``, shape (n, units).
         """
         ...
 
@@ -62,13 +74,13 @@ class Rule(Protocol):
 class Zero:
     """LRP-0 (equation 6 of the paper): in proportion to the contributions themselves, nothing lost.
 
-    For ReLU networks the relevances equal gradient × input, and the bias terms bias × gradient.
+    For ReLU networks the relevances equal gradient × input, and the bias terms bias × gradient. So do they where z is
+    zero: it is the limit.
     """
 
-    def multipliers(self, sums: UnitSums, received: _F64) -> tuple[_F64, _F64]:
-        """Return R / z, twice."""
-        each = _divide(received, sums.total)
-        return each, each
+    def multipliers(self, sums: UnitSums, signal: _F64) -> tuple[_F64, _F64]:  # noqa: ARG002
+        """Return R / z, the signal, twice."""
+        return signal, signal
 
 
 @dataclass(frozen=True)
@@ -85,13 +97,12 @@ class Epsilon:
     relative: float = 1e-3
 
     def __post_init__(self) -> None:
-        _check(self.relative >= 0, f"the relative ε of LRP-ε must be 0 or more, not {self.relative}")
+        _check_number("the relative ε of LRP-ε", self.relative, least=0)
 
-    def multipliers(self, sums: UnitSums, received: _F64) -> tuple[_F64, _F64]:
+    def multipliers(self, sums: UnitSums, signal: _F64) -> tuple[_F64, _F64]:
         """Return R / (z ± ε), twice; ε has the sign of z."""
         z = sums.total
-        scale = self.relative * np.sqrt(np.mean(z**2, axis=(1, 2), keepdims=True))
-        each = _divide(received, z + np.where(z >= 0, scale, -scale))
+        each = signal * _ratio(z, z + np.copysign(self.relative * sums.scale, z), otherwise=1.0)
         return each, each
 
 
@@ -99,8 +110,8 @@ class Epsilon:
 class Gamma:
     """LRP-γ (Montavon et al. 2019), in the form for signed inputs and outputs: the sign of the unit is favoured.
 
-    Contributions of the pre-activation's own sign count 1 + γ times, so that the divisor is never smaller than the
-    pre-activation and nothing is lost. γ = 0 is LRP-0.
+    Contributions of the pre-activation's own sign count 1 + γ times (Andéol et al. 2021), so that the divisor is never
+    smaller than the pre-activation and nothing is lost but rounding. γ = 0 is LRP-0.
 
     Attributes
     ----------
@@ -111,14 +122,13 @@ class Gamma:
     gamma: float = 0.25
 
     def __post_init__(self) -> None:
-        _check(self.gamma >= 0, f"the γ of LRP-γ must be 0 or more, not {self.gamma}")
+        _check_number("the γ of LRP-γ", self.gamma, least=0)
 
-    def multipliers(self, sums: UnitSums, received: _F64) -> tuple[_F64, _F64]:
+    def multipliers(self, sums: UnitSums, signal: _F64) -> tuple[_F64, _F64]:
         """Return R (1 + γ) / D and R / D, exchanged where z < 0, with D = z + γ × the sum of z's own sign."""
-        upwards = sums.total >= 0
-        # From the two sums, not from z: so that what is handed on adds up to what was received.
-        sign, other = np.where(upwards, sums.positive, sums.negative), np.where(upwards, sums.negative, sums.positive)
-        plain = _divide(received, (1 + self.gamma) * sign + other)
+        z, upwards = sums.total, sums.total >= 0
+        own = np.where(upwards, sums.positive, sums.negative)
+        plain = signal * _ratio(z, z + self.gamma * own, otherwise=1.0)
         favoured = (1 + self.gamma) * plain
         return np.where(upwards, favoured, plain), np.where(upwards, plain, favoured)
 
@@ -139,18 +149,18 @@ class AlphaBeta:
     alpha: float = 2.0
 
     def __post_init__(self) -> None:
-        _check(self.alpha >= 1, f"the α of LRP-αβ must be 1 or more, not {self.alpha}")
+        _check_number("the α of LRP-αβ", self.alpha, least=1)
         warnings.warn(
             "LRP-αβ turns the signs of relevances around where a prediction is negative: use zero, epsilon or gamma "
             "for forecasts of return",
             stacklevel=3,
         )
 
-    def multipliers(self, sums: UnitSums, received: _F64) -> tuple[_F64, _F64]:
+    def multipliers(self, sums: UnitSums, signal: _F64) -> tuple[_F64, _F64]:
         """Return α R / z⁺ and −β R / z⁻."""
         return (
-            _divide(self.alpha * received, sums.positive),
-            _divide((1 - self.alpha) * received, sums.negative),
+            self.alpha * signal * _ratio(sums.total, sums.positive, otherwise=0.0),
+            (1 - self.alpha) * signal * _ratio(sums.total, sums.negative, otherwise=0.0),
         )
 
 
@@ -170,11 +180,11 @@ def parse_rule(text: str) -> Rule:
     ConfigurationError
         If there is no such rule, or its parameter is none.
     """
-    name, _, parameter = text.partition(":")
-    if name not in _RULES or (parameter and name == "zero"):
+    name, colon, parameter = text.partition(":")
+    if name not in _RULES or (colon and name == "zero"):
         raise ConfigurationError(f"there is no rule {text!r}: write zero, epsilon:0.001, gamma:0.25 or alpha-beta:2")
     try:
-        return _RULES[name](*([float(parameter)] if parameter else []))
+        return _RULES[name](*([float(parameter)] if colon else []))
     except ValueError:
         raise ConfigurationError(f"{parameter!r} is no number, in the rule {text!r}") from None
 
@@ -225,8 +235,13 @@ def layer_rules(rule: Rule | Sequence[Rule], depth: int) -> tuple[Rule, ...]:
     return tuple(rule)
 
 
-def _divide(numerator: _F64, divisor: _F64) -> _F64:
-    return np.divide(numerator, divisor, out=np.zeros_like(numerator), where=divisor != 0)
+def _ratio(numerator: _F64, divisor: _F64, otherwise: float) -> _F64:
+    """Return the quotient, and what is said otherwise where the divisor is zero."""
+    return np.divide(numerator, divisor, out=np.full_like(numerator, otherwise), where=np.abs(divisor) > _LEAST)
+
+
+def _check_number(what: str, value: float, least: float) -> None:
+    _check(math.isfinite(value) and value >= least, f"{what} must be a number of {least} or more, not {value}")
 
 
 def _check(holds: bool, message: str) -> None:

@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from deepfactor.attribution.accounts import account_for, ledger_imbalance
 from deepfactor.attribution.relevance import relevance
+from deepfactor.attribution.tables import RELEVANCE
+from deepfactor.config import AttributionConfig
 from deepfactor.features import FEATURES, Samples
 from deepfactor.models.base import Model
 from deepfactor.models.networks import HIDDEN_LAYERS
 from deepfactor.models.support_vectors import SupportVectors
-from deepfactor.schemas import ATTRIBUTION, LEDGER, SHARES, SIGNALS
+from deepfactor.schemas import ATTRIBUTION, CORRELATIONS, LEDGER, PORTFOLIOS, SHARES, SIGNALS
 from tests.conftest import AS_OF
 from tests.models.networks import random_network
 
 WIDTH, STOCKS = len(FEATURES), 30
+ACCOUNTS = ("ledger", "relevance", "attribution", "portfolios", "shares", "correlations")
 
 
 def support_vectors() -> SupportVectors:
@@ -38,10 +43,10 @@ def samples() -> Samples:
 def test_every_model_has_signals_and_only_networks_have_accounts(samples: Samples) -> None:
     network, vectors = random_network(WIDTH, HIDDEN_LAYERS["dfm1"], 2, 1), support_vectors()
     models: list[tuple[str, Model]] = [("dfm1", network), ("svr", vectors), ("linear", random_network(WIDTH, (), 1, 2))]
-    tables, imbalances = account_for(AS_OF, models, samples)
-    assert list(tables) == ["signals", "ledger", "attribution", "shares"]
+    tables, imbalances = account_for(AS_OF, models, samples, AttributionConfig())
+    assert list(tables) == ["signals", *ACCOUNTS]
     assert sorted(tables["signals"]["model"].unique()) == ["dfm1", "linear", "svr"]
-    for name in ("ledger", "attribution", "shares"):
+    for name in ACCOUNTS:
         assert sorted(tables[name]["model"].unique()) == ["dfm1", "linear"]
     assert list(imbalances) == ["dfm1", "linear"]
     assert max(imbalances.values()) < 1e-12
@@ -53,11 +58,11 @@ def test_every_model_has_signals_and_only_networks_have_accounts(samples: Sample
 
 
 def test_without_a_network_the_accounts_are_empty_tables(samples: Samples) -> None:
-    tables, imbalances = account_for(AS_OF, [("svr", support_vectors())], samples)
+    tables, imbalances = account_for(AS_OF, [("svr", support_vectors())], samples, AttributionConfig())
     assert tables["signals"].height == STOCKS
-    for schema in (SIGNALS, LEDGER, ATTRIBUTION, SHARES):
+    for schema in (SIGNALS, LEDGER, RELEVANCE, ATTRIBUTION, PORTFOLIOS, SHARES, CORRELATIONS):
         schema.check(tables[schema.name], "")
-    assert [tables[name].height for name in ("ledger", "attribution", "shares")] == [0, 0, 0]
+    assert [tables[name].height for name in ACCOUNTS] == [0] * len(ACCOUNTS)
     assert imbalances == {}
 
 
@@ -65,13 +70,11 @@ def test_the_imbalance_is_relative_to_the_predictions(samples: Samples) -> None:
     account = relevance(random_network(WIDTH, (5,), 1, 3), samples.inputs)
     wrong = account.member_prediction.copy()
     wrong[0, 3] += 0.5
-    changed = type(account)(account.member_inputs, account.member_bias, account.member_leak, wrong)
+    changed = replace(account, member_prediction=wrong)
     assert ledger_imbalance(changed) == pytest.approx(0.5 / np.sqrt(np.mean(wrong**2)))
 
 
 def test_the_imbalance_of_predictions_of_zero_is_absolute(samples: Samples) -> None:
     account = relevance(random_network(WIDTH, (5,), 1, 3), samples.inputs)
-    nothing = type(account)(
-        account.member_inputs, account.member_bias, account.member_leak, np.zeros_like(account.member_prediction)
-    )
+    nothing = replace(account, member_prediction=np.zeros_like(account.member_prediction))
     assert ledger_imbalance(nothing) == pytest.approx(np.abs(account.prediction).max())

@@ -101,7 +101,9 @@ def results(described: pl.DataFrame, small_config: Config) -> Tables:
         rank = ranks(prediction, codes)
         key = {"month": AS_OF.first_day, "model": model, "security_id": codes, "prediction": prediction}
         signals.append(pl.DataFrame({**key, "dispersion": 0.001, "rank": rank, "quintile": quintiles(rank)}))
-        ledger.append(pl.DataFrame({**key, **dict.fromkeys(FACTORS, 0.0), "bias": prediction, "leak": 0.0}))
+        ledger.append(
+            pl.DataFrame({**key, **dict.fromkeys(FACTORS, 0.0), "bias": prediction, "level": 0.0, "leak": 0.0})
+        )
     tables = {"signals": pl.concat(signals), "ledger": pl.concat(ledger)}
     checked = {"signals": SIGNALS.check(tables["signals"], ""), "ledger": LEDGER.check(tables["ledger"], "")}
     return {"descriptors": described, **checked}

@@ -45,7 +45,7 @@ def signals(described: pl.DataFrame) -> pl.DataFrame:
 def booked(signals: pl.DataFrame, *models: str) -> pl.DataFrame:
     """Return a ledger of some models."""
     chosen = signals.filter(pl.col("model").is_in(models))
-    accounts = dict.fromkeys(FACTORS, 0.0) | {"leak": 0.0}
+    accounts = dict.fromkeys(FACTORS, 0.0) | {"level": 0.0, "leak": 0.0}
     parts = [pl.lit(value).alias(name) for name, value in accounts.items()]
     return chosen.select(
         "month", "model", "security_id", "prediction", pl.col("prediction").alias("bias"), *parts
