@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from deepfactor.attribution.aggregation import Account, absolute_shares, contributions
 from deepfactor.attribution.relevance import Relevance
-from deepfactor.descriptors import FACTOR_OF, NAMES
-from deepfactor.features import FEATURES, Samples
+from deepfactor.descriptors import NAMES
+from deepfactor.features import FEATURE_FACTORS, FEATURES, Samples
 from deepfactor.months import LAGS, Month
 from deepfactor.portfolio import quintile_portfolios, quintiles, ranks
 from deepfactor.schemas import ATTRIBUTION, FACTORS, LEDGER, PORTFOLIOS, REMAINDERS, SHARES, SIGNALS, Table
@@ -25,6 +25,15 @@ RELEVANCE = Table(
         "security_id": pl.String,
         **dict.fromkeys((*FEATURES, *REMAINDERS, "prediction"), pl.Float64),  # signed, in units of return
     },
+)
+
+# A row for each of ``FEATURES``.
+_INPUTS = pl.DataFrame(
+    {
+        "lag": [lag for lag in LAGS for _ in NAMES],
+        "descriptor": [name for _ in LAGS for name in NAMES],
+        "factor": FEATURE_FACTORS,
+    }
 )
 
 _SUMMED: tuple[Account, ...] = ("factor", "descriptor", "lag")
@@ -106,20 +115,16 @@ def relevance_table(explained: Explained) -> pl.DataFrame:
 def attribution_table(explained: Explained) -> pl.DataFrame:
     """Return ``schemas.ATTRIBUTION``: a row per stock and input."""
     samples, account = explained.samples, explained.account
-    stocks = len(samples.security_ids)
-    frame = pl.DataFrame(
-        {
-            "security_id": np.repeat(samples.security_ids, len(FEATURES)),
-            "lag": np.tile(np.repeat(np.array(LAGS, dtype=np.int64), len(NAMES)), stocks),
-            "descriptor": np.tile(np.array(NAMES), len(LAGS) * stocks),
-            "factor": np.tile(np.array([FACTOR_OF[name] for name in NAMES]), len(LAGS) * stocks),
-            "input": samples.inputs.ravel(),
-            "known": samples.known.ravel(),
-            "relevance": account.inputs.ravel(),
-            "dispersion": account.dispersion.ravel(),
-        }
-    )
-    return explained.table(ATTRIBUTION, frame)
+    stocks, inputs = np.indices(account.inputs.shape).reshape(2, -1)
+    # Strings are gathered by polars: from NumPy's they are slow to come.
+    keys = [pl.DataFrame({"security_id": samples.security_ids})[stocks], _INPUTS[inputs]]
+    values = {
+        "input": samples.inputs.ravel(),
+        "known": samples.known.ravel(),
+        "relevance": account.inputs.ravel(),
+        "dispersion": account.dispersion.ravel(),
+    }
+    return explained.table(ATTRIBUTION, pl.concat([*keys, pl.DataFrame(values)], how="horizontal"))
 
 
 def portfolios_table(explained: Explained) -> pl.DataFrame:
