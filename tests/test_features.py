@@ -68,6 +68,18 @@ class TestSamples:
             np.testing.assert_allclose(training.inputs[index], expected, atol=1e-7)
             assert training.returns[index] == returns[(month + 1).first_day, security]
 
+    def test_known_says_which_inputs_are_ranks(self, described: pl.DataFrame, training: Samples) -> None:
+        present = described.filter("in_universe")
+        lookup = {(row["month"], row["security_id"]): row for row in present.iter_rows(named=True)}
+        assert training.known.shape == training.inputs.shape
+        for index in np.random.default_rng(2).choice(len(training.returns), 50, replace=False):
+            month, security = Month(int(training.months[index])), str(training.security_ids[index])
+            rows = [lookup.get(((month + -lag).first_day, security)) for lag in LAGS]
+            expected = [row is not None and row[name] is not None for row in rows for name in NAMES]
+            assert training.known[index].tolist() == expected
+        assert 0.5 < training.known.mean() < 1
+        assert (training.inputs[~training.known] == 0).all()
+
     def test_every_stock_month_is_either_a_sample_or_counted(self, described: pl.DataFrame, training: Samples) -> None:
         first, last = WINDOW.first_training.first_day, WINDOW.last_training.first_day
         in_universe = described.filter("in_universe", pl.col("month").is_between(first, last)).height
@@ -106,6 +118,10 @@ class TestHoles:
         frame = pl.DataFrame(rows, schema=dict(DESCRIPTORS.columns))
         samples = prediction_samples(rank_panel(frame, WINDOW), WINDOW, UniverseConfig(minimum_stocks=1))
         assert samples.inputs[2].reshape(5, 16)[:, 0].tolist() == [0.5, 0.0, 0.5, 0.5, 0.5]
+        assert samples.known[2].reshape(5, 16)[:, 0].tolist() == [True, False, True, True, True]
+        # The middle stock is the median too, and known to be.
+        assert samples.inputs[1].reshape(5, 16)[:, 0].tolist() == [0.0, 0.5, 0.0, 0.0, 0.0]
+        assert samples.known[1].all()
 
     def test_too_few_descriptors_leave_a_stock_out(self) -> None:
         rows = [
@@ -158,4 +174,5 @@ def test_some_of_the_samples(training: Samples) -> None:
     assert len(some.returns) == len(some.inputs) == len(some.security_ids) == newest.sum() > 0
     assert set(some.months) == {training.months.max()}
     np.testing.assert_array_equal(some.inputs, training.inputs[newest])
+    np.testing.assert_array_equal(some.known, training.known[newest])
     assert (some.exclusions, some.features) == (training.exclusions, training.features)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfactor.portfolio import quintiles, ranks
+from deepfactor.portfolio import quintile_portfolios, quintiles, ranks
 
 
 def test_frozen() -> None:
@@ -27,3 +28,38 @@ def test_ranks_and_quintiles(values: list[float]) -> None:
         assert sizes.max() - sizes.min() <= 1
     order = np.random.default_rng(len(values)).permutation(len(values))
     assert (ranks(predictions[order], names[order]) == rank[order]).all()
+
+
+def test_portfolios_of_seven_stocks() -> None:
+    names, weights = quintile_portfolios(np.array([1, 5, 4, 3, 5, 2, 4]))
+    assert names == ("top quintile", "quintile 4", "quintile 3", "quintile 2", "bottom quintile", "long-short")
+    assert weights.tolist() == [
+        [0, 0.5, 0, 0, 0.5, 0, 0],
+        [0, 0, 0.5, 0, 0, 0, 0.5],
+        [0, 0, 0, 1, 0, 0, 0],
+        [0, 0, 0, 0, 0, 1, 0],
+        [1, 0, 0, 0, 0, 0, 0],
+        [-1, 0.5, 0, 0, 0.5, 0, 0],
+    ]
+
+
+@pytest.mark.parametrize("stocks", [1, 2, 3, 4])
+def test_fewer_than_five_stocks_have_no_lowest_fifth(stocks: int) -> None:
+    names, weights = quintile_portfolios(quintiles(np.arange(1, stocks + 1)))
+    assert names[0] == "top quintile"
+    assert len(names) == stocks
+    assert not {"bottom quintile", "long-short"} & set(names)
+    np.testing.assert_array_equal(weights, np.eye(stocks))
+
+
+@given(st.integers(5, 300))
+def test_weights_are_equal_and_long_short_is_net_zero(stocks: int) -> None:
+    quintile = np.random.default_rng(stocks).permutation(quintiles(np.arange(1, stocks + 1)))
+    names, weights = quintile_portfolios(quintile)
+    assert len(names) == 6
+    np.testing.assert_allclose(weights.sum(axis=1), [1, 1, 1, 1, 1, 0], atol=1e-14)
+    np.testing.assert_allclose(np.abs(weights[-1]).sum(), 2)
+    for row, number in enumerate((5, 4, 3, 2, 1)):
+        held = weights[row] > 0
+        assert (held == (quintile == number)).all()
+        assert np.ptp(weights[row][held]) == 0

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from threadpoolctl import threadpool_limits
 
 from deepfactor.attribution.accounts import account_for, ledger_imbalance
 from deepfactor.attribution.relevance import relevance
+from deepfactor.attribution.rules import Epsilon, Gamma, Zero
 from deepfactor.attribution.tables import RELEVANCE
 from deepfactor.config import AttributionConfig
 from deepfactor.features import FEATURES, Samples
@@ -18,7 +20,7 @@ from deepfactor.schemas import ATTRIBUTION, CORRELATIONS, LEDGER, PORTFOLIOS, SH
 from tests.conftest import AS_OF
 from tests.models.networks import random_network
 
-WIDTH, STOCKS = len(FEATURES), 30
+WIDTH, STOCKS = len(FEATURES), 300
 ACCOUNTS = ("ledger", "relevance", "attribution", "portfolios", "shares", "correlations")
 
 
@@ -55,6 +57,30 @@ def test_every_model_has_signals_and_only_networks_have_accounts(samples: Sample
         predictions = model.member_predictions(samples.inputs)
         np.testing.assert_allclose(signals["prediction"], predictions.mean(axis=0), atol=1e-12)
         np.testing.assert_allclose(signals["dispersion"], predictions.std(axis=0), atol=1e-12)
+
+
+def test_each_layer_is_explained_by_the_rule_that_is_configured(samples: Samples) -> None:
+    network, line = random_network(WIDTH, HIDDEN_LAYERS["dfm1"], 2, 1), random_network(WIDTH, (), 1, 2)
+    rules = AttributionConfig(("gamma:0.5", "epsilon:0.1", "zero"))
+    tables, imbalances = account_for(AS_OF, [("dfm1", network), ("linear", line)], samples, rules)
+    expected = {
+        "dfm1": relevance(network, samples.inputs, [Gamma(0.5), Epsilon(0.1), Epsilon(0.1), Zero()]),
+        "linear": relevance(line, samples.inputs, Gamma(0.5)),
+    }
+    for name, account in expected.items():
+        found = tables["relevance"].filter(model=name).select(FEATURES).to_numpy()
+        np.testing.assert_allclose(found, account.inputs, rtol=0, atol=1e-15)
+    assert tables["ledger"].filter(model="dfm1")["leak"].abs().max() > 1e-4  # type: ignore[operator]
+    assert max(imbalances.values()) < 1e-12
+
+
+def test_the_number_of_cores_changes_no_bit(samples: Samples) -> None:
+    models: list[tuple[str, Model]] = [("dfm2", random_network(WIDTH, HIDDEN_LAYERS["dfm2"], 2, 1))]
+    found = []
+    for cores in (1, 2):
+        with threadpool_limits(limits=cores, user_api="blas"):
+            found.append(account_for(AS_OF, models, samples, AttributionConfig())[0])
+    assert all(found[0][name].equals(found[1][name]) for name in found[0])
 
 
 def test_without_a_network_the_accounts_are_empty_tables(samples: Samples) -> None:
