@@ -13,7 +13,19 @@ from deepfactor.config import INCLUDE
 _PACKAGE = Path(__file__).parent
 
 # These run a month or show it, and decide nothing about it.
-_IRRELEVANT = ("address.py", "backtest", "cli.py", "evaluation", "exporting.py", "stack", "terminal.py")
+_IRRELEVANT = (
+    "address.py",
+    "attribution/change.py",
+    "backtest",
+    "cli.py",
+    "evaluation",
+    "explaining",
+    "exporting.py",
+    "reports/explanation.py",
+    "stack",
+    "terminal.py",
+)
+_IRRELEVANT_TEMPLATES = "explanation."
 
 _LIBRARIES = (
     "daal",
@@ -42,9 +54,15 @@ def code_version() -> str:
 def _files() -> dict[str, Path]:
     sources = {path.relative_to(_PACKAGE): path for path in _PACKAGE.rglob("*.py")}
     decisive = {
-        f"deepfactor/{name.as_posix()}": path for name, path in sources.items() if name.parts[0] not in _IRRELEVANT
+        f"deepfactor/{name.as_posix()}": path
+        for name, path in sources.items()
+        if not any(name.is_relative_to(each) for each in _IRRELEVANT)
     }
-    templates = {f"templates/{path.name}": path for path in (INCLUDE / "templates").iterdir() if path.is_file()}
+    templates = {
+        f"templates/{path.name}": path
+        for path in (INCLUDE / "templates").iterdir()
+        if path.is_file() and not path.name.startswith(_IRRELEVANT_TEMPLATES)
+    }
     return decisive | templates
 
 

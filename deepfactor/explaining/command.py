@@ -1,0 +1,54 @@
+"""The command ``deepfactor explain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepfactor.models.names import EXPLAINED_MODELS
+from deepfactor.months import Month
+from deepfactor.terminal import console, expected_failures, opened_store
+
+
+def explain_command(
+    month: Annotated[str, typer.Option("--month", help="As-of month, written YYYY-MM.")],
+    security: Annotated[str | None, typer.Option(help="Id of a stock.")] = None,
+    portfolio: Annotated[
+        str | None,
+        typer.Option(help="top, bottom or long-short; or a CSV file with the columns security_id,weight."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help=f"One of {', '.join(EXPLAINED_MODELS)}; else the month's signal model.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the explanation for machines.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page that needs no network, too.", dir_okay=False)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the page that is there.")] = False,
+) -> None:
+    """Say why a published month predicts what it predicts of a stock or of a portfolio."""
+    if (security is None) == (portfolio is None):
+        raise typer.BadParameter(
+            "name a stock with --security, or a portfolio with --portfolio", param_hint="--security"
+        )
+    if html is not None and html.exists() and not force:
+        raise typer.BadParameter(f"{html} would be overwritten: pass --force", param_hint="--html")
+
+    from deepfactor.explaining import subjects
+    from deepfactor.explaining.document import explanation_json
+    from deepfactor.explaining.explain import explain
+    from deepfactor.explaining.published import read_model_month
+    from deepfactor.explaining.terminal import explanation_text
+
+    with expected_failures(), opened_store() as store:
+        published = read_model_month(store, Month.parse(month), model)
+        subject = (
+            subjects.portfolio(published, portfolio)
+            if portfolio is not None
+            else subjects.stock(store, published, security or "")
+        )
+        explanation = explain(store, published, subject)
+        if as_json:
+            typer.echo(explanation_json(explanation))
+        else:
+            console().print(explanation_text(explanation))
