@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import polars as pl
@@ -13,6 +13,7 @@ from deepfactor.errors import IntegrityError, PublicationConflict, StoreError
 from deepfactor.months import Month
 from deepfactor.objects import Reference, json_to_bytes
 from deepfactor.reports.month import MonthReport
+from deepfactor.schemas import ATTRIBUTION, CORRELATIONS, PORTFOLIOS
 from deepfactor.store import Store, verify_all
 
 LOGGER = logging.getLogger(__name__)
@@ -96,6 +97,10 @@ class PublishedMonth:
         The verdicts on the raw data, and on descriptors and signals.
     gates
         The gates' verdicts.
+    portfolios, correlations
+        ``schemas.PORTFOLIOS`` and ``CORRELATIONS`` of all models that can be explained.
+    attribution
+        ``schemas.ATTRIBUTION`` of the signal model.
     """
 
     manifest: Manifest
@@ -105,6 +110,9 @@ class PublishedMonth:
     validation: dict[str, Any]
     results: dict[str, Any]
     gates: list[dict[str, Any]]
+    portfolios: pl.DataFrame = field(default_factory=PORTFOLIOS.empty)
+    correlations: pl.DataFrame = field(default_factory=CORRELATIONS.empty)
+    attribution: pl.DataFrame = field(default_factory=ATTRIBUTION.empty)
 
     def report(self) -> MonthReport:
         """Return what the month's page and summary show."""
@@ -123,6 +131,9 @@ class PublishedMonth:
             validation=self.validation,
             results=self.results,
             gates=self.gates,
+            portfolios=self.portfolios,
+            correlations=self.correlations,
+            attribution=self.attribution,
         )
 
 
@@ -179,6 +190,9 @@ def open_month(store: Store, manifest: Manifest) -> PublishedMonth:
         validation=store.read_json(named("validation/verdict.json")),
         results=store.read_json(named("results/verdict.json")),
         gates=store.read_json(named("gates.json")),
+        portfolios=store.read_frame(named("portfolios.parquet")),
+        correlations=store.read_frame(named("correlations.parquet")),
+        attribution=store.read_frame(named("attribution.parquet")).filter(pl.col("model") == manifest.signal_model),
     )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deepfactor.reports.numbers import percent
 
 
@@ -42,6 +45,10 @@ class Scale:
     def at(self, value: float) -> float:
         """Return where a value lies, rounded."""
         return rounded(self.start + (value - self.low) / (self.high - self.low) * self.length)
+
+    def positions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where many values lie."""
+        return self.start + (values - self.low) / (self.high - self.low) * self.length
 
     def ticks(self, count: int) -> tuple[Tick, ...]:
         """Return some ``count`` round values within the scale, as percent."""

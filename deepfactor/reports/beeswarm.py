@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,14 +125,10 @@ def beeswarm(
 
 def _dots(x: _F64, y: _F64, across: Scale, up: Scale) -> str:
     """Return a path of points, each from the one before: two thousand circles would be ten times as long."""
-    drawn = sorted({(_fine(across.at(one)), _fine(up.at(other))) for one, other in zip(x, y, strict=True)})
-    steps = [f"m{right}{down:+d}h0" for right, down in _differences(drawn)]
+    drawn = np.unique(np.stack([_fine(across, x), _fine(up, y)], axis=1), axis=0)
+    steps = np.diff(drawn, axis=0, prepend=np.zeros((1, 2), dtype=np.int64))
     # A minus separates as well as a blank, a plus is not needed.
-    return "".join(steps).replace("+", " ").replace("m", "M", 1)
-
-
-def _differences(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    return [(one - x, other - y) for (x, y), (one, other) in pairwise([(0, 0), *places])]
+    return "".join(f"m{right}{down:+d}h0" for right, down in steps).replace("+", " ").replace("m", "M", 1)
 
 
 def _curve(x: _F64, y: _F64, across: Scale, up: Scale) -> str:
@@ -141,16 +136,13 @@ def _curve(x: _F64, y: _F64, across: Scale, up: Scale) -> str:
     bins = min(_BINS, len(x) // _FEWEST)
     if bins < 2:
         return ""
-    order = np.lexsort((y, x))
-    corners = (
-        f"{_fine(across.at(float(x[part].mean())))} {_fine(up.at(float(y[part].mean())))}"
-        for part in np.array_split(order, bins)
-    )
-    return "M" + "L".join(corners)
+    groups = np.array_split(np.lexsort((y, x)), bins)
+    corners = (_fine(scale, np.array([of[group].mean() for group in groups])) for scale, of in ((across, x), (up, y)))
+    return "M" + "L".join(f"{right} {down}" for right, down in zip(*corners, strict=True))
 
 
-def _fine(position: float) -> int:
-    return round(position * Beeswarm.FINENESS)
+def _fine(scale: Scale, values: _F64) -> NDArray[np.int64]:
+    return np.rint(Beeswarm.FINENESS * scale.positions(values)).astype(np.int64)
 
 
 def _description(descriptor: str, x: _F64, y: _F64, unknown: int) -> str:

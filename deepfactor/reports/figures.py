@@ -16,14 +16,15 @@ from deepfactor.reports.axes import Tick, next_round, rounded
 from deepfactor.reports.numbers import percent
 from deepfactor.schemas import FACTORS
 
-GROUPS = ("highest prediction", "top quintile")
+GROUPS = ("highest prediction", "top quintile", "bottom quintile", "long-short")
 
+# What distinguishes a stock; the level is the same for all.
 ACCOUNTS = (*FACTORS, "bias", "leak")
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One share with its whisker of one standard deviation to each side."""
+    """One share with its whisker of one standard deviation to each side, marked where members disagree on the sign."""
 
     model: str
     colour: int
@@ -32,6 +33,7 @@ class Bar:
     low: float
     high: float
     label: str
+    disputed: bool
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ class SharePanel:
     ticks: tuple[Tick, ...]
     description: str
 
-    WIDTH = 420.0
-    LEFT = 132.0
-    PLOT = 210.0
+    WIDTH = 380.0
+    LEFT = 122.0
+    PLOT = 166.0
     STEP = 17.0
 
 
@@ -70,10 +72,10 @@ def share_panels(shares: pl.DataFrame, models: Sequence[str]) -> tuple[SharePane
         The models in the order in which they are drawn.
     """
     rows = {
-        (each["group"], each["factor"], each["model"]): (each["share"], each["dispersion"])
+        (each["group"], each["factor"], each["model"]): (each["share"], each["dispersion"], each["disputed"])
         for each in shares.iter_rows(named=True)
     }
-    furthest = max((share + (dispersion or 0.0) for share, dispersion in rows.values()), default=0.0)
+    furthest = max((share + (dispersion or 0.0) for share, dispersion, _ in rows.values()), default=0.0)
     # Shares end at 1; a whisker may not, and is cut there.
     scale = min(1.0, max(0.1, math.ceil(furthest * 10) / 10))
     present = {group for group, _, _ in rows}
@@ -82,7 +84,10 @@ def share_panels(shares: pl.DataFrame, models: Sequence[str]) -> tuple[SharePane
 
 
 def _share_panel(
-    group: str, rows: Mapping[tuple[str, str, str], tuple[float, float | None]], models: Sequence[str], scale: float
+    group: str,
+    rows: Mapping[tuple[str, str, str], tuple[float, float | None, bool]],
+    models: Sequence[str],
+    scale: float,
 ) -> SharePanel:
     unit = SharePanel.PLOT / scale
     top = 8.0
@@ -96,7 +101,9 @@ def _share_panel(
         factors.append(FactorBars(factor, top, bars))
         top += SharePanel.STEP * len(drawn) + 9
     sentences = (
-        f"{each.factor}: " + ", ".join(f"{bar.model} {bar.label} percent" for bar in each.bars) + "."
+        f"{each.factor}: "
+        + ", ".join(f"{bar.model} {bar.label} percent{', disputed sign' * bar.disputed}" for bar in each.bars)
+        + "."
         for each in factors
     )
     step = 0.1 if scale <= 0.5 else 0.2
@@ -107,11 +114,13 @@ def _share_panel(
     return SharePanel(group, rounded(top), tuple(factors), ticks, " ".join(sentences))
 
 
-def _bar(model: str, colour: int, top: float, share: float, dispersion: float | None, unit: float) -> Bar:
+def _bar(
+    model: str, colour: int, top: float, share: float, dispersion: float | None, disputed: bool, unit: float
+) -> Bar:
     spread = dispersion or 0.0
     low, high = (SharePanel.LEFT + min(1.0, max(0.0, share + way * spread)) * unit for way in (-1, 1))
     label = percent(share, 1, signed=False) + (f" ± {percent(spread, 1, signed=False)}" if spread else "")
-    return Bar(model, colour, rounded(top), rounded(share * unit), rounded(low), rounded(high), label)
+    return Bar(model, colour, rounded(top), rounded(share * unit), rounded(low), rounded(high), label, disputed)
 
 
 @dataclass(frozen=True)
@@ -125,11 +134,22 @@ class Segment:
 
 @dataclass(frozen=True)
 class Balance:
-    """A prediction's account: what raises it to the right of zero, what lowers it to the left."""
+    """A prediction's account: what raises it to the right of the level that all stocks share, what lowers it left.
+
+    Attributes
+    ----------
+    segments
+        What the stock's own accounts add and take.
+    level, prediction
+        Where the level and the prediction lie.
+    zero
+        Where a return of nothing lies; none if it is outside of the picture.
+    """
 
     segments: tuple[Segment, ...]
-    zero: float
+    level: float
     prediction: float
+    zero: float | None
 
     WIDTH = 300.0
 
@@ -140,7 +160,7 @@ def balances(ledger: Iterable[Mapping[str, float]]) -> tuple[Balance, ...]:
     Parameters
     ----------
     ledger
-        For each stock its factors, bias, leak and prediction, in units of return.
+        For each stock its factors, bias, level, leak and prediction, in units of return.
     """
     rows = list(ledger)
     raised = max((sum(max(0.0, row[each]) for each in ACCOUNTS) for row in rows), default=0.0)
@@ -149,8 +169,8 @@ def balances(ledger: Iterable[Mapping[str, float]]) -> tuple[Balance, ...]:
     return tuple(_balance(row, lowered * unit, unit) for row in rows)
 
 
-def _balance(row: Mapping[str, float], zero: float, unit: float) -> Balance:
-    left = right = zero
+def _balance(row: Mapping[str, float], level: float, unit: float) -> Balance:
+    left = right = level
     segments = []
     for account in ACCOUNTS:
         width = abs(row[account]) * unit
@@ -161,7 +181,13 @@ def _balance(row: Mapping[str, float], zero: float, unit: float) -> Balance:
         # Thinner than a tenth of a unit nothing can be seen.
         if width >= 0.1:
             segments.append(Segment(account, rounded(start), rounded(width)))
-    return Balance(tuple(segments), rounded(zero), rounded(zero + row["prediction"] * unit))
+    zero = rounded(level - row["level"] * unit)
+    return Balance(
+        segments=tuple(segments),
+        level=rounded(level),
+        prediction=rounded(level + (row["prediction"] - row["level"]) * unit),
+        zero=zero if 0 <= zero <= Balance.WIDTH else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -183,8 +209,8 @@ class Histogram:
     edges: tuple[Tick, ...]
     description: str
 
-    WIDTH = 640.0
-    HEIGHT = 130.0
+    WIDTH = 420.0
+    HEIGHT = 110.0
 
 
 def histogram(stocks: pl.DataFrame, bins: int = 32) -> Histogram:
@@ -213,7 +239,7 @@ def histogram(stocks: pl.DataFrame, bins: int = 32) -> Histogram:
         )
         for index, count in enumerate(counts)
     )
-    marks = [number for number in range(first, last + 1) if number % math.ceil((last - first) / 7) == 0]
+    marks = [number for number in range(first, last + 1) if number % math.ceil((last - first) / 6) == 0]
     ticks = tuple(Tick(rounded((number - first) * width * unit), percent(number * width)) for number in marks)
     lowest = stocks.filter(pl.col("quintile") == 5)["prediction"].min()
     highest = stocks.filter(pl.col("quintile") == 1)["prediction"].max()

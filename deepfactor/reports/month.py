@@ -12,11 +12,22 @@ import polars as pl
 from deepfactor.errors import SchemaError
 from deepfactor.months import Month
 from deepfactor.reports import verdict
+from deepfactor.reports.accounts import beeswarms, long_short_waterfalls, stock_waterfalls
 from deepfactor.reports.figures import balances, histogram, share_panels
 from deepfactor.reports.pages import render_page
-from deepfactor.schemas import FACTORS, LEDGER, SHARES, SIGNALS
+from deepfactor.schemas import (
+    ATTRIBUTION,
+    CORRELATIONS,
+    FACTORS,
+    LEDGER,
+    PORTFOLIOS,
+    REMAINDERS,
+    SHARES,
+    SIGNALS,
+)
 
 _EXTREMES = 10
+_BEESWARMS = 6
 # The colour of a cell saturates at this quantile: a few extreme stocks must not bleach the others.
 _SATURATION = 0.98
 
@@ -41,7 +52,13 @@ class MonthReport:
     validation, results
         The verdicts on the month's raw tables, and on its descriptors and signals.
     gates
-        For each gate ``gate``, ``model`` (or none), ``value``, ``threshold``, ``passed`` and ``meaning``.
+        For each gate ``gate``, ``model`` (or none), ``value``, ``threshold``, ``passed``, ``meaning`` and ``hard``:
+        whether the month stops if it fails, as it does where nothing is said.
+    portfolios, correlations
+        ``schemas.PORTFOLIOS`` and ``schemas.CORRELATIONS`` of the models that can be explained; what is empty is not
+        shown.
+    attribution
+        ``schemas.ATTRIBUTION``, of which the signal model's rows are shown.
     """
 
     month: Month
@@ -54,6 +71,9 @@ class MonthReport:
     validation: Mapping[str, Any]
     gates: list[dict[str, Any]]
     results: Mapping[str, Any] = field(default_factory=dict)
+    portfolios: pl.DataFrame = field(default_factory=PORTFOLIOS.empty)
+    correlations: pl.DataFrame = field(default_factory=CORRELATIONS.empty)
+    attribution: pl.DataFrame = field(default_factory=ATTRIBUTION.empty)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -79,7 +99,7 @@ class MonthReport:
         -------
         polars.DataFrame
             ``rank``, ``security_id``, ``prediction``, ``dispersion``, ``quintile``, the five factors, ``bias``,
-            ``leak``; one row per stock.
+            ``level``, ``leak``; one row per stock.
 
         Raises
         ------
@@ -92,13 +112,13 @@ class MonthReport:
             raise SchemaError(f"{where}: the signal model {self.signal_model!r} has no signals")
         ledger = LEDGER.check(self.ledger, where).drop("month", "prediction")
         stocks = signals.join(ledger, on=["model", "security_id"], how="left", maintain_order="left")
-        unexplained = stocks.filter(pl.any_horizontal(pl.col(*FACTORS, "bias", "leak").is_null()))
+        unexplained = stocks.filter(pl.any_horizontal(pl.col(*FACTORS, *REMAINDERS).is_null()))
         if not unexplained.is_empty():
             raise SchemaError(
                 f"{where}: {unexplained.height} stocks of {self.signal_model} have no account in the ledger, "
                 f"such as {unexplained['security_id'][0]!r}"
             )
-        shown = ("rank", "security_id", "prediction", "dispersion", "quintile", *FACTORS, "bias", "leak")
+        shown = ("rank", "security_id", "prediction", "dispersion", "quintile", *FACTORS, *REMAINDERS)
         return stocks.select(shown).sort("rank", "security_id")
 
 
@@ -117,27 +137,54 @@ def render_month(report: MonthReport) -> bytes:
 
 
 def _content(report: MonthReport) -> dict[str, Any]:
+    where = f"report of {report.month}"
     stocks = report.stocks()
-    shares = SHARES.check(report.shares, f"report of {report.month}")
+    shares = SHARES.check(report.shares, where)
     rows = stocks.with_columns(_shades(stocks)).to_dicts()
-    failed = [each for each in report.gates if not each["passed"]]
+    failed = verdict.failed_gates(report.gates)
     return {
         "report": report,
         "next_month": report.month + 1,
         "factors": FACTORS,
+        "remainders": REMAINDERS,
         "rows": rows,
+        "level": rows[0]["level"],
         "extremes": _extremes(rows),
+        **_explanations(report, stocks, shares),
         "models": _models(report),
         "panels": share_panels(shares, report.models),
         "histogram": histogram(stocks),
+        **_correlations(report),
         "checks": verdict.checks(report.validation),
         "result_checks": verdict.checks(report.results),
         "quarantines": verdict.quarantines(report.validation),
         "shares": shares.to_dicts(),
         "failed_gates": failed,
+        "gate_warnings": verdict.gate_warnings(report.gates),
         # A page without gates or without a verdict must not look like one that passed them.
         "blessed": bool(report.gates) and not failed and report.validation.get("passed") is True,
     }
+
+
+def _explanations(report: MonthReport, stocks: pl.DataFrame, shares: pl.DataFrame) -> dict[str, Any]:
+    """Return the pictures of the signal model's accounts."""
+    where = f"report of {report.month}"
+    shares, portfolios, attribution = (
+        frame.filter(pl.col("model") == report.signal_model)
+        for frame in (shares, PORTFOLIOS.check(report.portfolios, where), report.attribution)
+    )
+    return {
+        "waterfalls": [*stock_waterfalls(stocks, shares), *long_short_waterfalls(portfolios, shares)],
+        "beeswarms": beeswarms(ATTRIBUTION.check(attribution, where), _BEESWARMS),
+    }
+
+
+def _correlations(report: MonthReport) -> dict[str, Any]:
+    """Return Table 5: for each factor the row of each model."""
+    rows = CORRELATIONS.check(report.correlations, f"report of {report.month}").to_dicts()
+    correlated = [model for model in report.models if any(row["model"] == model for row in rows)]
+    by_factor = {factor: {row["model"]: row for row in rows if row["factor"] == factor} for factor in FACTORS}
+    return {"correlated": correlated, "correlations": by_factor if correlated else {}}
 
 
 def _shades(stocks: pl.DataFrame) -> list[pl.Expr]:
@@ -148,16 +195,20 @@ def _shades(stocks: pl.DataFrame) -> list[pl.Expr]:
 
 
 def _extremes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the stocks at both ends with their pictures, all on one scale."""
-    count = min(_EXTREMES, len(rows))
-    chosen = rows[:count] + rows[-count:]
-    drawn = [
-        {**row, "balance": balance, "drivers": drivers(row)}
-        for row, balance in zip(chosen, balances(chosen), strict=True)
-    ]
+    """Return the stocks at both ends with their pictures, each end on a scale of its own."""
+    # A market of fewer than twenty stocks is shown once, not twice.
+    count = min(_EXTREMES, (len(rows) + 1) // 2)
+    ends = (("Highest predictions", rows[:count]), ("Lowest predictions", rows[count:][-count:]))
     return [
-        {"title": "Highest predictions", "rows": drawn[:count]},
-        {"title": "Lowest predictions", "rows": drawn[count:]},
+        {
+            "title": title,
+            "rows": [
+                {**row, "balance": balance, "drivers": drivers(row)}
+                for row, balance in zip(chosen, balances(chosen), strict=True)
+            ],
+        }
+        for title, chosen in ends
+        if chosen
     ]
 
 

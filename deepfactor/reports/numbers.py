@@ -17,9 +17,18 @@ def percent(fraction: float | None, digits: int = 2, signed: bool = True) -> str
     >>> percent(0.01234), percent(-0.5, 1), percent(0.25, 0, signed=False), percent(None)
     ('+1.23', '−50.0', '25', '–')
     """
-    if fraction is None or not math.isfinite(fraction):
+    return decimal(None if fraction is None else fraction * 100, digits, signed)
+
+
+def decimal(value: float | None, digits: int = 2, signed: bool = True) -> str:
+    """Return a number with so many decimals.
+
+    >>> decimal(0.256), decimal(-0.1, 1), decimal(-0.001), decimal(None)
+    ('+0.26', '−0.1', '0.00', '–')
+    """
+    if value is None or not math.isfinite(value):
         return _UNKNOWN
-    shown = round(fraction * 100, digits)
+    shown = round(value, digits)
     # A rounded zero has no direction, whatever the digits that are not shown say.
     sign = "+" if signed and shown > 0 else ""
     return f"{sign}{shown + 0.0:.{digits}f}".replace("-", _MINUS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -25,6 +26,15 @@ def render_page(template: str, style: str, script: str | None, **content: Any) -
     content
         What the template shows. Text is escaped.
     """
+    files = {"style": style} | ({"script": script} if script else {})
+    texts = {name: (_TEMPLATES / file).read_text(encoding="utf-8") for name, file in files.items()}
+    hashes = {f"{name}_hash": _csp_hash(text) for name, text in texts.items()}
+    return _environment().get_template(template).render(**content, **texts, **hashes).encode()
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Return what renders; a template is compiled once a process, which takes longer than to render a small page."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -33,12 +43,13 @@ def render_page(template: str, style: str, script: str | None, **content: Any) -
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=numbers.percent, figure=numbers.figure, legible=numbers.legible, coordinate="{:g}".format
+        percent=numbers.percent,
+        decimal=numbers.decimal,
+        figure=numbers.figure,
+        legible=numbers.legible,
+        coordinate="{:g}".format,
     )
-    files = {"style": style} | ({"script": script} if script else {})
-    texts = {name: (_TEMPLATES / file).read_text(encoding="utf-8") for name, file in files.items()}
-    hashes = {f"{name}_hash": _csp_hash(text) for name, text in texts.items()}
-    return environment.get_template(template).render(**content, **texts, **hashes).encode()
+    return environment
 
 
 def _csp_hash(content: str) -> str:

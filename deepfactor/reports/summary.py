@@ -14,6 +14,7 @@ from rich.text import Text
 from deepfactor.objects import Reference
 from deepfactor.reports.month import MonthReport, drivers
 from deepfactor.reports.numbers import figure, legible, percent, size
+from deepfactor.reports.verdict import failed_gates, gate_warnings
 
 _EXTREMES = 10
 _BAR = 40
@@ -39,6 +40,7 @@ def month_summary(report: MonthReport) -> RenderableType:
     return Group(
         title,
         Text("In percent of return; ± is the spread of the ensemble's members; contributions are signed."),
+        Text(f"All predictions start from the level of {percent(rows[0]['level'])}, the same for every stock."),
         Text(),
         Text("Highest predictions", style="bold"),
         _stocks(rows[:count]),
@@ -113,16 +115,17 @@ def _facts(report: MonthReport) -> Text:
 
 
 def _gates(gates: Sequence[Mapping[str, Any]]) -> Text:
-    failed = [each for each in gates if not each["passed"]]
-    text = Text(f"Gates: {len(gates) - len(failed)} of {len(gates)} passed", style="bold")
+    failed, warned = failed_gates(gates), gate_warnings(gates)
+    text = Text(f"Gates: {len(gates) - len(failed) - len(warned)} of {len(gates)} passed", style="bold")
     if not failed:
-        names = dict.fromkeys(legible(str(each["gate"])) for each in gates)
+        names = dict.fromkeys(legible(str(each["gate"])) for each in gates if each["passed"])
         text.append(f" ({', '.join(names)})" if names else "", style="not bold")
-    for each in failed:
-        whom = f" of {legible(str(each['model']))}" if each["model"] else ""
-        text.append(
-            f"\n  failed: {legible(str(each['gate']))}{whom} is {figure(each['value'])}, "
-            f"threshold {figure(each['threshold'])}: {legible(str(each['meaning']))}",
-            style="bold red",
-        )
+    for word, style, chosen in (("failed", "bold red", failed), ("warning", "yellow", warned)):
+        for each in chosen:
+            whom = f" of {legible(str(each['model']))}" if each["model"] else ""
+            text.append(
+                f"\n  {word}: {legible(str(each['gate']))}{whom} is {figure(each['value'])}, "
+                f"threshold {figure(each['threshold'])}: {legible(str(each['meaning']))}",
+                style=style,
+            )
     return text

@@ -1,8 +1,8 @@
-"""The validation verdict as rows of a table."""
+"""The verdicts on a month, as people read them: expectations, and gates."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,16 @@ def quarantines(validation: Mapping[str, Any]) -> tuple[Quarantine, ...]:
         Quarantine(legible(each["table"]), legible(each["reason"]), each["rows"])
         for each in validation.get("quarantined", ())
     )
+
+
+def failed_gates(gates: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the gates that stop a month: a gate is hard unless it says otherwise."""
+    return [each for each in gates if not each["passed"] and each.get("hard", True)]
+
+
+def gate_warnings(gates: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the gates that failed and only warn."""
+    return [each for each in gates if not each["passed"] and not each.get("hard", True)]
 
 
 def _check(entry: Mapping[str, Any]) -> Check:

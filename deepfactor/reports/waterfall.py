@@ -17,7 +17,7 @@ _VISIBLE = 5e-5
 _TOP = 6.0
 # How long the point of a bar is, and from which width on it shows a direction.
 _POINT = 6.0
-_NARROWEST = 1.0
+_NARROWEST = 2.0
 
 
 class Step(NamedTuple):
@@ -80,9 +80,9 @@ class Waterfall:
     height: float
     description: str
 
-    WIDTH = 420.0
-    LEFT = 104.0
-    PLOT = 212.0
+    WIDTH = 380.0
+    LEFT = 88.0
+    PLOT = 184.0
     ROW = 20.0
     BAR = 12.0
 
@@ -97,12 +97,12 @@ def waterfall(steps: Iterable[Step], start: Step, total: Step) -> Waterfall:
     start
         Where they start: the level, which may be 0.
     total
-        The prediction. What the steps leave out of it stands as a step of its own, ``not accounted for``.
+        The prediction. What the steps leave out of it stands as a step of its own, ``unaccounted``.
     """
     drawn = list(steps)
     gap = total.value - start.value - sum(step.value for step in drawn)
     if abs(gap) >= _VISIBLE:
-        drawn.append(Step("not accounted for", gap))
+        drawn.append(Step("unaccounted", gap))
     sums = list(accumulate((step.value for step in drawn), initial=start.value))
     rows = [
         (start, start.value, start.value),

@@ -5,13 +5,25 @@ import numpy as np
 import polars as pl
 import pytest
 
-from deepfactor.months import Month
+from deepfactor.descriptors import FACTOR_OF, NAMES
+from deepfactor.months import LAGS, Month
 from deepfactor.reports.month import MonthReport
-from deepfactor.schemas import FACTORS, LEDGER, SHARES, SIGNALS
+from deepfactor.schemas import (
+    ATTRIBUTION,
+    CORRELATIONS,
+    FACTORS,
+    LEDGER,
+    PORTFOLIOS,
+    REMAINDERS,
+    SHARES,
+    SIGNALS,
+)
 
 MODELS = ("dfm1", "dfm2", "linear")
 # How much of the spread between stocks each factor makes up.
 SCALES = np.array([0.006, 0.004, 0.008, 0.010, 0.005])
+LEVEL = 0.006
+GROUPS = ("highest prediction", "top quintile", "bottom quintile", "long-short")
 
 
 def _expectation(table: str, name: str, severity: str, message: str, unexpected: int = 0) -> dict[str, Any]:
@@ -62,14 +74,15 @@ def _accounts(month: Month, model: str, codes: list[str], base: Any, random: np.
     stocks = len(codes)
     # Rounded, so that no platform's mathematics library can change a digit.
     factors = (base + random.normal(size=base.shape) * 0.003).round(6)
-    bias = (0.009 + random.normal(size=stocks) * 0.002).round(6)
-    prediction = (factors.sum(axis=1) + bias).round(6)
+    bias = (0.003 + random.normal(size=stocks) * 0.002).round(6)
+    prediction = (factors.sum(axis=1) + bias + LEVEL).round(6)
     dispersion = np.abs(random.normal(size=stocks) * 0.002).round(6) * (model != "linear")
     rank = np.empty(stocks, dtype=np.int64)
     rank[(-prediction).argsort(kind="stable")] = np.arange(1, stocks + 1)
     key = {"month": month.first_day, "model": model, "security_id": codes}
     ranking = {"rank": rank, "quintile": 5 - (rank - 1) * 5 // stocks}
-    parts = {factor: factors[:, place] for place, factor in enumerate(FACTORS)} | {"bias": bias, "leak": 0.0 * bias}
+    parts = {factor: factors[:, place] for place, factor in enumerate(FACTORS)}
+    parts |= {"bias": bias, "level": 0.0 * bias + LEVEL, "leak": 0.0 * bias}
     return [
         pl.DataFrame({**key, "prediction": prediction, "dispersion": dispersion, **ranking}, schema=SIGNALS.columns),
         pl.DataFrame({**key, **parts, "prediction": prediction}, schema=LEDGER.columns),
@@ -81,7 +94,69 @@ def _shares(month: Month, model: str, group: str, random: np.random.Generator) -
     share[-1] = round(1 - share[:-1].sum(), 4)
     dispersion = (share * (0.08 if model != "linear" else 0)).round(4)
     key = {"month": month.first_day, "model": model, "group": group, "factor": FACTORS}
-    return pl.DataFrame({**key, "share": share, "dispersion": dispersion}, schema=SHARES.columns)
+    disputed = (share < 0.15) & (model != "linear")
+    return pl.DataFrame({**key, "share": share, "dispersion": dispersion, "disputed": disputed}, schema=SHARES.columns)
+
+
+def _correlations(month: Month, model: str, shares: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
+    """Table 5; of one factor nothing can be said."""
+    top = shares.filter(model=model, group="top quintile").sort(pl.col("factor").cast(pl.Enum(FACTORS)))
+    spearman = random.uniform(-0.3, 0.3, len(FACTORS)).round(4)
+    columns = {"spearman": [*spearman[:-1], None], "kendall": [*(spearman[:-1] * 0.7).round(4), None]}
+    key = {"month": month.first_day, "model": model, "factor": FACTORS}
+    return pl.DataFrame({**key, **columns, "share": top["share"]}, schema=CORRELATIONS.columns)
+
+
+def _portfolios(ledger: pl.DataFrame, signals: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
+    """One model's accounts of long-short and of the fifths at both ends; descriptors share what their factor adds."""
+    if ledger.height < 5:
+        return PORTFOLIOS.empty()
+    accounts = (*FACTORS, *REMAINDERS, "prediction")
+    joined = ledger.join(signals.select("security_id", "quintile"), on="security_id")
+    top, bottom = (
+        joined.filter(quintile=quintile).select(pl.col(*accounts).mean()).row(0, named=True) for quintile in (5, 1)
+    )
+    spread = {name: top[name] - bottom[name] for name in accounts}
+    rows = []
+    for portfolio, account in (("top quintile", top), ("bottom quintile", bottom), ("long-short", spread)):
+        rows += [(portfolio, "factor", name, account[name]) for name in FACTORS]
+        rows += [(portfolio, "remainder", name, account[name]) for name in (*REMAINDERS, "prediction")]
+        for factor in FACTORS:
+            names = [name for name in NAMES if FACTOR_OF[name] == factor]
+            weights = random.uniform(-1, 3, len(names)).round(3)
+            parts = account[factor] * weights / weights.sum()
+            rows += [(portfolio, "descriptor", name, part) for name, part in zip(names, parts, strict=True)]
+    names = ("portfolio", "account", "name", "contribution")
+    frame = pl.DataFrame(rows, schema=names, orient="row").with_columns(
+        pl.col("contribution").round(6), dispersion=pl.col("contribution").abs().round(6) * 0.1
+    )
+    return frame.with_columns(month=pl.lit(ledger["month"][0]), model=pl.lit(ledger["model"][0])).select(
+        *PORTFOLIOS.columns
+    )
+
+
+def _attribution(month: Month, model: str, codes: list[str], random: np.random.Generator) -> pl.DataFrame:
+    """One model's attribution: contributions that bend with the rank, and a descriptor that some stocks lack."""
+    stocks, names = len(codes), len(NAMES)
+    ranks = np.stack([random.permutation(stocks) for _ in NAMES], axis=1) / max(1, stocks - 1) - 0.5
+    known = random.random((stocks, names)) > np.linspace(0, 0.1, names)
+    slopes = np.linspace(-0.01, 0.013, names)
+    parts = np.stack([(slopes * ranks + 0.01 * ranks**2) / (1 + lag) for lag in LAGS], axis=1)
+    shape = (stocks, len(LAGS), names)
+    inputs, is_known = (np.broadcast_to(each[:, None], shape) for each in (np.where(known, ranks, 0), known))
+    frame = {
+        "month": month.first_day,
+        "model": model,
+        "security_id": np.repeat(codes, len(LAGS) * names),
+        "lag": np.tile(np.repeat(LAGS, names), stocks),
+        "descriptor": np.tile(NAMES, stocks * len(LAGS)),
+        "factor": np.tile([FACTOR_OF[name] for name in NAMES], stocks * len(LAGS)),
+        "input": inputs.ravel().astype(np.float32),
+        "known": is_known.ravel(),
+        "relevance": parts.ravel().round(6),
+        "dispersion": np.abs(parts).ravel().round(6) * 0.1,
+    }
+    return pl.DataFrame(frame, schema=ATTRIBUTION.columns)
 
 
 def build_report(
@@ -93,7 +168,7 @@ def build_report(
     codes = [*(names or ()), *(f"{1300 + 7 * index}" for index in range(len(names or ()), stocks))]
     base = random.normal(size=(stocks, len(FACTORS))) * SCALES
     signals, ledger = zip(*(_accounts(month, model, codes, base, random) for model in models), strict=True)
-    groups = [(model, group) for model in models for group in ("highest prediction", "top quintile")]
+    shares = pl.concat(_shares(month, model, group, random) for model in models for group in GROUPS)
     parts: dict[str, Any] = {
         "month": month,
         "run_id": "5f0c2a9e41d7b836",
@@ -108,9 +183,12 @@ def build_report(
         },
         "signals": pl.concat(signals),
         "ledger": pl.concat(ledger),
-        "shares": pl.concat(_shares(month, *each, random) for each in groups),
+        "shares": shares,
         "validation": VALIDATION,
         "gates": _gates(),
+        "portfolios": pl.concat(_portfolios(*each, random) for each in zip(ledger, signals, strict=True)),
+        "correlations": pl.concat(_correlations(month, model, shares, random) for model in models),
+        "attribution": _attribution(month, "dfm2" if "dfm2" in models else models[0], codes, random),
     }
     return MonthReport(**{**parts, **changes})
 

@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepfactor.descriptors import NAMES
@@ -49,6 +49,7 @@ class TestRegression:
 
 
 class TestProperties:
+    @settings(max_examples=50, deadline=None)
     @given(STOCKS)
     def test_every_known_stock_is_a_dot_where_it_belongs(self, stocks: list[tuple[float, float, bool]]) -> None:
         ranks, values, known = _arrays(stocks)
@@ -70,6 +71,7 @@ class TestProperties:
         assert drawn.unknown == int(np.sum(~known))
         assert drawn.unknown + len(known[known]) == len(stocks)
 
+    @settings(max_examples=50, deadline=None)
     @given(STOCKS)
     def test_what_is_unknown_changes_nothing_but_its_count(self, stocks: list[tuple[float, float, bool]]) -> None:
         ranks, values, known = _arrays(stocks)

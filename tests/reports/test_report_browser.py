@@ -145,6 +145,29 @@ def test_prints_on_a_few_pages_and_in_full_on_request(watched: Watched) -> None:
     assert watched.page.locator("#signals-table").is_visible()
 
 
+def test_pictures_keep_within_themselves(watched: Watched) -> None:
+    """No text of a picture is cut off at its border, and none is too small to read on a telephone."""
+    script = """() => [...document.querySelectorAll("svg[role=img]")].flatMap(svg => {
+      const frame = svg.getBoundingClientRect();
+      return [...svg.querySelectorAll("text")].filter(text => {
+        const box = text.getBoundingClientRect();
+        return box.left < frame.left - 1 || box.right > frame.right + 1
+          || box.top < frame.top - 1 || box.bottom > frame.bottom + 1 || box.height < 10;
+      }).map(text => svg.querySelector("title").textContent + ": " + text.textContent);
+    })"""
+    for width in (1240, 380):
+        watched.page.set_viewport_size({"width": width, "height": 900})
+        assert watched.page.evaluate(script) == []
+
+
+def test_every_dot_of_a_beeswarm_is_drawn(watched: Watched, report: Any) -> None:
+    """A point of no length is drawn as a dot; that depends on the shape of the line's ends."""
+    ends = "[...document.querySelectorAll('.dots')].map(path => getComputedStyle(path).strokeLinecap)"
+    assert watched.page.evaluate(ends) == ["round"] * 6
+    boxes = "[...document.querySelectorAll('.dots')].map(path => path.getBBox().width > 500)"
+    assert watched.page.evaluate(boxes) == [True] * 6
+
+
 def test_dark_page_is_dark(browser: Browser, address: str) -> None:
     page = browser.new_page(color_scheme="dark")
     page.goto(address)

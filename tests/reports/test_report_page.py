@@ -6,7 +6,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 import pytest
@@ -17,9 +17,14 @@ from deepfactor.errors import SchemaError
 from deepfactor.reports.figures import Balance, SharePanel, balances, histogram, share_panels
 from deepfactor.reports.month import render_month
 from deepfactor.reports.numbers import legible, percent
-from deepfactor.schemas import FACTORS
+from deepfactor.schemas import FACTORS, REMAINDERS
 
+TABLES = ("signals", "ledger", "shares", "portfolios", "correlations", "attribution")
+EXPLAINED = tuple(name for name in TABLES if name != "signals")
 EXPECTED = Path(__file__).with_name("expected_month.html")
+
+
+ACCOUNTS = st.fixed_dictionaries(dict.fromkeys((*FACTORS, "bias", "leak"), st.floats(-0.05, 0.05)))
 
 
 class TablesOf(HTMLParser):
@@ -86,10 +91,7 @@ class TestRegression:
 
     def test_order_of_rows_does_not_change_a_byte(self, make_report: Any) -> None:
         report = make_report(stocks=40)
-        shuffled = {
-            name: getattr(report, name).sample(fraction=1, shuffle=True, seed=1)
-            for name in ("signals", "ledger", "shares")
-        }
+        shuffled = {name: getattr(report, name).sample(fraction=1, shuffle=True, seed=1) for name in TABLES}
         assert render_month(make_report(stocks=40, **shuffled)) == render_month(report)
 
     def test_every_process_gives_the_same_bytes(self, make_report: Any) -> None:
@@ -168,10 +170,13 @@ class TestProperties:
             row = by_security[security]
             assert int(rank) == row["rank"]
             assert int(figures.pop(2)[0]) == row["quintile"]
-            names = ("prediction", "dispersion", *FACTORS, "bias", "leak")
+            names = ("prediction", "dispersion", *FACTORS, *REMAINDERS)
             for name, (text, value) in zip(names, figures, strict=True):
                 assert float(value or "nan") == row[name]
                 assert text == percent(row[name], signed=name != "dispersion")
+            exact = {name: float(value or "nan") for name, (_, value) in zip(names, figures, strict=True)}
+            parts = sum(exact[name] for name in (*FACTORS, *REMAINDERS))
+            assert parts == pytest.approx(exact["prediction"], abs=1e-12), "a row adds up"
 
     def test_rows_stand_by_rank(self, make_report: Any) -> None:
         ranks = [int(row[1][0]) for row in body_rows(render_month(make_report(stocks=60)), "signals-table")]
@@ -184,11 +189,13 @@ class TestProperties:
         assert [(row[1][0], row[0][0], row[2][0]) for row in rows] == expected.select("model", "group", "factor").rows()
         assert [float(row[3][1] or "nan") for row in rows] == expected["share"].to_list()
         assert [float(row[4][1] or "nan") for row in rows] == expected["dispersion"].to_list()
+        assert [row[5][0] == "disputed" for row in rows] == expected["disputed"].to_list()
 
     def test_figure_3_draws_the_shares(self, make_report: Any) -> None:
         report = make_report(stocks=24)
         panels = share_panels(report.shares, report.models)
-        assert [panel.group for panel in panels] == ["highest prediction", "top quintile"]
+        groups = ["highest prediction", "top quintile", "bottom quintile", "long-short"]
+        assert [panel.group for panel in panels] == groups
         shares = {row[:3]: row[3] for row in report.shares.select("group", "factor", "model", "share").iter_rows()}
         drawn = {
             (panel.group, factor.factor, bar.model): bar
@@ -197,19 +204,41 @@ class TestProperties:
             for bar in factor.bars
         }
         assert drawn.keys() == shares.keys()
-        units = {round(bar.width / shares[key], 0) for key, bar in drawn.items()}
-        assert len(units) == 1, "all bars on one scale"
+        units = [bar.width / shares[key] for key, bar in drawn.items()]
+        assert max(units) - min(units) < 2, "all bars on one scale"
+        disputed = {row[:3] for row in report.shares.filter("disputed").select("group", "factor", "model").iter_rows()}
+        assert {key for key, bar in drawn.items() if bar.disputed} == disputed
+        assert sum(panel.description.count("disputed sign") for panel in panels) == len(disputed) > 0
         for bar in drawn.values():
             assert bar.low - 0.01 <= SharePanel.LEFT + bar.width <= bar.high + 0.01
 
-    def test_balance_adds_up_to_the_prediction(self, make_report: Any) -> None:
-        rows = make_report(stocks=50).stocks().to_dicts()
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(ACCOUNTS, min_size=1, max_size=6), st.floats(-0.05, 0.05))
+    def test_balance_adds_up_from_the_level_whatever_the_signs(self, accounts: list[Any], level: float) -> None:
+        rows = [{**account, "level": level, "prediction": sum(account.values()) + level} for account in accounts]
         for row, drawn in zip(rows, balances(rows), strict=True):
-            signed = sum(each.width if each.left >= drawn.zero - 0.01 else -each.width for each in drawn.segments)
-            assert signed == pytest.approx(drawn.prediction - drawn.zero, abs=0.5)
-            assert (drawn.prediction > drawn.zero) == (row["prediction"] > 0)
+            signed = sum(each.width if each.left >= drawn.level - 0.01 else -each.width for each in drawn.segments)
+            assert signed == pytest.approx(drawn.prediction - drawn.level, abs=0.8)
+            for place in (drawn.level, drawn.prediction):
+                assert -0.01 <= place <= Balance.WIDTH + 0.01
             assert all(-0.01 <= each.left <= each.left + each.width <= Balance.WIDTH + 0.01 for each in drawn.segments)
+            if drawn.zero is not None and abs(row["prediction"]) > 1e-3:
+                assert (drawn.prediction > drawn.zero - 0.1) == (row["prediction"] > 0)
 
+    def test_level_moves_no_bar(self, make_report: Any) -> None:
+        rows = make_report(stocks=50).stocks().to_dicts()
+        moved = [{**row, "level": row["level"] + 0.01, "prediction": row["prediction"] + 0.01} for row in rows]
+        for one, other in zip(balances(rows), balances(moved), strict=True):
+            assert (one.segments, one.level) == (other.segments, other.level)
+
+    def test_each_end_of_the_market_is_shown_once(self, make_report: Any) -> None:
+        for stocks, ends in ((1, [1]), (7, [4, 3]), (60, [10, 10])):
+            page = render_month(make_report(stocks=stocks, models=("dfm2",))).decode()
+            extremes = page[page.index('id="extremes"') : page.index('id="explanations"')]
+            tables = extremes.split('<table class="extreme">')[1:]
+            assert [table.count("<bdi>") for table in tables] == ends
+
+    @settings(max_examples=60, deadline=None)
     @given(st.lists(st.floats(-1, 1), min_size=1, max_size=60))
     def test_histogram_counts_every_stock_once(self, values: list[float]) -> None:
         stocks = pl.DataFrame({"prediction": values, "quintile": [3] * len(values)})
@@ -233,6 +262,118 @@ class TestProperties:
         assert "unsafe" not in policy[1]
 
 
+class TestExplanations:
+    def test_table_5_holds_the_frames_figures(self, make_report: Any) -> None:
+        report = make_report(stocks=24, models=("dfm2", "linear"))
+        rows = body_rows(render_month(report), "correlations")[1:]
+        assert [row[0][0] for row in rows] == list(FACTORS)
+        for (factor, _), *cells in rows:
+            for place, model in enumerate(("dfm2", "linear")):
+                expected = report.correlations.row(by_predicate=expression(model, factor), named=True)
+                for (text, value), name in zip(cells[3 * place :], ("spearman", "kendall", "share"), strict=False):
+                    if expected[name] is None:
+                        assert text == "–"
+                    else:
+                        assert float(value or "nan") == expected[name]
+        assert [cell[0] for cell in rows[-1][1:3]] == ["–", "–"], "of one factor nothing can be said"
+
+    def test_highest_lowest_and_long_short(self, make_report: Any) -> None:
+        report = make_report(stocks=60)
+        page = render_month(report).decode()
+        titles = re.findall(r'<figcaption>([^<]*)</figcaption>\n<svg class="waterfall"', page)
+        stocks = report.stocks()["security_id"]
+        assert titles == [
+            f"Highest prediction: {stocks[0]}",
+            f"Lowest prediction: {stocks[-1]}",
+            "Top quintile over bottom quintile, by factor",
+            "The same by descriptor",
+        ]
+
+    def test_the_descriptors_that_matter_most(self, make_report: Any) -> None:
+        report = make_report(stocks=60)
+        page = render_month(report).decode()
+        caption = (
+            r'<figcaption>([^<]*?)(?: <span class="soft">(\d+) unknown</span>)?</figcaption>\n<svg class="beeswarm"'
+        )
+        over_lags = report.attribution.group_by("security_id", "descriptor").agg(pl.col("relevance").sum())
+        size = over_lags.group_by("descriptor").agg(pl.col("relevance").abs().mean()).sort(-pl.col("relevance"))
+        unknown = report.attribution.filter(lag=0).group_by("descriptor").agg((~pl.col("known")).sum())
+        expected = size.head(6).join(unknown, on="descriptor", maintain_order="left")
+        assert [(name, int(count or 0)) for name, count in re.findall(caption, page)] == expected.select(
+            "descriptor", "known"
+        ).rows()
+
+    def test_other_models_do_not_matter_to_them(self, make_report: Any) -> None:
+        report = make_report(stocks=24)
+        other = report.attribution.with_columns(model=pl.lit("dfm1"), relevance=pl.lit(1.0))
+        assert render_month(make_report(stocks=24, attribution=pl.concat([other, report.attribution]))) == (
+            render_month(report)
+        )
+
+    def test_what_is_not_there_is_not_shown(self, make_report: Any) -> None:
+        report = make_report(stocks=24)
+        empty = {name: getattr(report, name).clear() for name in ("portfolios", "correlations", "attribution")}
+        page = render_month(make_report(stocks=24, **empty)).decode()
+        assert page.count('<svg class="waterfall"') == 2
+        for absent in ('class="beeswarm"', 'id="correlations"', "What a descriptor does", "over bottom quintile"):
+            assert absent not in page
+
+    def test_ids_are_unique_and_every_picture_has_words(self, make_report: Any) -> None:
+        page = render_month(make_report(stocks=60)).decode()
+        ids = re.findall(r'\sid="([^"]+)"', page)
+        assert len(ids) == len(set(ids))
+        for labels in re.findall(r'aria-labelledby="([^"]+)"', page):
+            assert set(labels.split()) <= set(ids)
+        pictures = page.count('role="img"')
+        assert pictures == page.count("<desc id=") == 4 + 6 + 4 + 1
+
+    def test_a_stock_without_all_its_inputs_is_refused(self, make_report: Any) -> None:
+        attribution = make_report(stocks=24).attribution.filter(
+            ~((pl.col("lag") == 3) & (pl.col("descriptor") == "CAP"))
+        )
+        with pytest.raises(SchemaError, match=r"attribution of dfm2: 1896 rows instead of 80 for each of 24 stocks"):
+            render_month(make_report(stocks=24, attribution=attribution))
+
+
+def expression(model: str, factor: str) -> pl.Expr:
+    return (pl.col("model") == model) & (pl.col("factor") == factor)
+
+
+class TestGates:
+    SOFT: ClassVar = {
+        "gate": "stability",
+        "model": "dfm2",
+        "value": 0.1,
+        "threshold": 0.5,
+        "meaning": "m",
+        "hard": False,
+    }
+
+    def test_a_soft_gate_that_fails_warns_and_blesses(self, make_report: Any) -> None:
+        gates = [*make_report(stocks=24).gates, {**self.SOFT, "passed": False}]
+        page = render_month(make_report(stocks=24, gates=gates)).decode()
+        assert "✓ Blessed.</b> Validation passed; 7 of 8 gates passed, 1 only warns." in page
+        assert [cell for cell, _ in body_rows(page.encode(), "gates")[-1]][:4] == [
+            "! warning",
+            "stability",
+            "dfm2",
+            "warns",
+        ]
+
+    def test_a_soft_gate_that_passes_is_no_news(self, make_report: Any) -> None:
+        gates = [*make_report(stocks=24).gates, {**self.SOFT, "passed": True}]
+        page = render_month(make_report(stocks=24, gates=gates)).decode()
+        assert "✓ Blessed.</b> Validation passed; 8 of 8 gates passed." in page
+
+    @pytest.mark.parametrize("kind", [{}, {"hard": True}])
+    def test_a_hard_gate_that_fails_does_not_bless(self, make_report: Any, kind: dict[str, bool]) -> None:
+        failed = {name: value for name, value in self.SOFT.items() if name != "hard"} | {"passed": False} | kind
+        gates = [*make_report(stocks=24).gates, failed, {**self.SOFT, "passed": False}]
+        page = render_month(make_report(stocks=24, gates=gates)).decode()
+        assert "Not blessed.</b> Validation passed; 1 of 9 gates failed." in page
+        assert [row[0][0] for row in body_rows(page.encode(), "gates")[-2:]] == ["✗ failed", "! warning"]
+
+
 class TestModelsWithSignalsOnly:
     """Support vectors and forests have signals, and neither a ledger nor shares."""
 
@@ -241,7 +382,7 @@ class TestModelsWithSignalsOnly:
     def _report(self, make_report: Any) -> Any:
         whole = make_report(stocks=24, models=self.MODELS)
         explained = pl.col("model").is_in(["dfm2", "linear"])
-        changes = {name: getattr(whole, name).filter(explained) for name in ("ledger", "shares")}
+        changes = {name: getattr(whole, name).filter(explained) for name in EXPLAINED}
         return make_report(stocks=24, models=self.MODELS, **changes)
 
     def test_they_stand_among_the_models(self, make_report: Any) -> None:
@@ -284,7 +425,7 @@ class TestValidation:
         with pytest.raises(SchemaError, match="signal model 'svr' has no signals"):
             render_month(make_report(stocks=24, signal_model="svr"))
 
-    @pytest.mark.parametrize("table", ["signals", "ledger", "shares"])
+    @pytest.mark.parametrize("table", TABLES)
     def test_a_table_of_another_schema_is_refused(self, make_report: Any, table: str) -> None:
         frame = getattr(make_report(stocks=24), table).drop("month")
         with pytest.raises(SchemaError, match=f"the table {table} lacks"):
@@ -317,6 +458,10 @@ class TestValidation:
         report = make_report(stocks=24)
         flat = {
             "signals": report.signals.with_columns(prediction=pl.lit(0.0)),
-            "ledger": report.ledger.with_columns(pl.lit(0.0).alias(each) for each in (*FACTORS, "bias", "prediction")),
+            "ledger": report.ledger.with_columns(
+                pl.lit(0.0).alias(each) for each in (*FACTORS, *REMAINDERS, "prediction")
+            ),
+            "portfolios": report.portfolios.with_columns(contribution=pl.lit(0.0), dispersion=pl.lit(0.0)),
+            "attribution": report.attribution.with_columns(relevance=pl.lit(0.0)),
         }
         assert b"nan" not in render_month(make_report(stocks=24, **flat)).split(b"<main>")[1].lower()

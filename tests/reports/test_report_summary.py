@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from deepfactor.objects import Reference
-from deepfactor.reports.numbers import figure, legible, percent, size
+from deepfactor.reports.numbers import decimal, figure, legible, percent, size
 from deepfactor.reports.summary import durations_table, month_summary, objects_table
 from deepfactor.reports.verdict import Check, Quarantine, checks, quarantines
 from deepfactor.schemas import FACTORS
@@ -56,7 +56,8 @@ class TestProperties:
 
     def test_a_model_without_an_account_changes_nothing(self, make_report: Any) -> None:
         whole = make_report(stocks=40, models=("dfm2", "svr"))
-        explained = {name: getattr(whole, name).filter(pl.col("model") == "dfm2") for name in ("ledger", "shares")}
+        tables = ("ledger", "shares", "portfolios", "correlations", "attribution")
+        explained = {name: getattr(whole, name).filter(pl.col("model") == "dfm2") for name in tables}
         report = make_report(stocks=40, models=("dfm2", "svr"), **explained)
         assert shown(month_summary(report)) == shown(month_summary(whole))
 
@@ -94,6 +95,19 @@ class TestProperties:
         assert "0 of 1 passed" in text
         assert "failed: spread of dfm1 is 1e-07, threshold 0.0001: flat" in text
 
+    def test_a_soft_gate_that_failed_is_a_warning(self, make_report: Any) -> None:
+        soft = {"gate": "stability", "model": "dfm1", "value": 0.2, "threshold": 0.5, "passed": False, "meaning": "low"}
+        gates = [{**soft, "gate": "spread", "passed": True}, {**soft, "hard": False}]
+        text = shown(month_summary(make_report(stocks=24, gates=gates)))
+        assert "Gates: 1 of 2 passed (spread)" in text
+        assert "warning: stability of dfm1 is 0.2, threshold 0.5: low" in text
+        assert "failed" not in text
+
+    def test_the_level_is_said_once(self, make_report: Any) -> None:
+        text = shown(month_summary(make_report(stocks=24)), width=80)
+        assert "All predictions start from the level of +0.60, the same for every stock." in text
+        assert text.count("level") == 1
+
     def test_objects_are_listed_below_their_folder(self) -> None:
         objects = [
             Reference("runs/2016-02/ab/signals.parquet", "c" * 64, 20_480),
@@ -112,6 +126,10 @@ class TestNumbers:
     )
     def test_percent(self, value: float | None, text: str) -> None:
         assert percent(value) == text
+
+    @pytest.mark.parametrize(("value", "text"), [(0.256, "+0.26"), (-0.3, "−0.30"), (-0.004, "0.00"), (None, "–")])
+    def test_decimal(self, value: float | None, text: str) -> None:
+        assert decimal(value) == text
 
     @pytest.mark.parametrize(
         ("value", "text"),
