@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deepfactor.models.names import EXPLAINED_MODELS
 from deepfactor.months import Month
 from deepfactor.terminal import console, expected_failures, opened_store
+
+if TYPE_CHECKING:
+    from deepfactor.explaining.explanation import Explanation
+    from deepfactor.explaining.published import PublishedModel
+    from deepfactor.explaining.subjects import Subject
+    from deepfactor.store import Store
+
+# Descriptors that are shown against the market.
+_SWARMS = 4
 
 
 def explain_command(
@@ -48,7 +57,37 @@ def explain_command(
             else subjects.stock(store, published, security or "")
         )
         explanation = explain(store, published, subject)
+        if html is not None:
+            _write(html, page_of(store, published, subject, explanation))
         if as_json:
             typer.echo(explanation_json(explanation))
-        else:
-            console().print(explanation_text(explanation))
+            return
+        console().print(explanation_text(explanation))
+        if html is not None:
+            console().print(f"\nThe page: {html}", highlight=False, markup=False, soft_wrap=True)
+
+
+def page_of(store: Store, published: PublishedModel, subject: Subject, explanation: Explanation) -> bytes:
+    """Return an explanation as a page, among the month's other stocks and the months before.
+
+    Parameters
+    ----------
+    store
+        Where earlier months are published.
+    published, subject, explanation
+        What is explained, and its explanation.
+    """
+    from deepfactor.explaining.surroundings import shares_until, swarm
+    from deepfactor.reports.explanation import render_explanation
+    from deepfactor.schemas import SHARES
+
+    most = sorted(explanation.descriptors, key=lambda each: -abs(each.contribution))[:_SWARMS]
+    shares = shares_until(store, published.month, published.model) if subject.published else SHARES.empty()
+    return render_explanation(explanation, [swarm(published, subject, each.name) for each in most], shares)
+
+
+def _write(path: Path, page: bytes) -> None:
+    try:
+        path.write_bytes(page)
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--html") from None

@@ -16,7 +16,7 @@ from deepfactor.reports.numbers import percent
 from deepfactor.store import Store
 
 _MOST = 5
-_NEARLY_ALL = 0.995
+_NEARLY_ALL = 0.95
 
 
 def drivers(store: Store, published: PublishedModel, subject: Subject, count: int = _MOST) -> tuple[Driver, ...]:
