@@ -15,7 +15,10 @@ from deepfactor.backtest.engine import Backtest
 from deepfactor.backtest.plan import sources_of_returns
 from deepfactor.config import Config
 from deepfactor.endpoint import CONNECTIONS
-from deepfactor.evaluation.performance import monthly_performance, summary, with_realised
+from deepfactor.evaluation.forecasts import with_realised
+from deepfactor.evaluation.naive import constant_forecasts
+from deepfactor.evaluation.performance import monthly_performance
+from deepfactor.evaluation.table_4 import table_4
 from deepfactor.months import Month
 from deepfactor.objects import frame_to_bytes, json_to_bytes
 from deepfactor.runs import Run, read_record
@@ -31,7 +34,7 @@ class Results:
     prefix
         ``backtests/<id>``, under which they lie.
     summary
-        A row for each model, as :func:`deepfactor.evaluation.performance.summary` returns them.
+        A row for each model, as in :data:`deepfactor.evaluation.table_4.TABLE_4`.
     without_returns
         The months whose forecasts cannot be held against a return yet.
     """
@@ -74,8 +77,8 @@ def store_results(backtest: Backtest, store: Store, config: Config) -> Results:
         signals = list(pool.map(lambda month: _signals(backtest.runs[month], store), months))
         means = dict(pool.map(lambda month: _training_mean(backtest.runs[month], store, config.models[0]), months))
     forecasts = with_realised(pl.concat(signals), _returns(sources, backtest.described, store))
-    performance = monthly_performance(forecasts, means)
-    rows = summary(performance, config.models)
+    performance = monthly_performance(pl.concat([forecasts, constant_forecasts(forecasts, means)]))
+    rows = table_4(performance, config.models).to_dicts()
     prefix = f"backtests/{hashlib.sha256(inputs).hexdigest()[:16]}"
     bodies = {
         "signals.parquet": frame_to_bytes(forecasts),
