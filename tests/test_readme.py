@@ -11,11 +11,12 @@ import yaml
 from typer.testing import CliRunner
 
 import deepfactor.publication
+from deepfactor.attribution.tables import RELEVANCE
 from deepfactor.cli import app
 from deepfactor.config import load_config
 from deepfactor.months import Month
 from deepfactor.publication import Manifest, PublishedMonth
-from deepfactor.schemas import ATTRIBUTION, LEDGER, RAW, SHARES, SIGNALS
+from deepfactor.schemas import ATTRIBUTION, CORRELATIONS, LEDGER, PORTFOLIOS, RAW, SHARES, SIGNALS, Table
 from deepfactor.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,8 +147,11 @@ def test_python_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(names["best"], pl.DataFrame)
 
 
-@pytest.mark.parametrize("table", [SIGNALS, LEDGER, ATTRIBUTION, SHARES], ids=lambda table: table.name)
-def test_published_tables_are_listed(table: Any) -> None:
+PUBLISHED = (SIGNALS, LEDGER, RELEVANCE, ATTRIBUTION, PORTFOLIOS, SHARES, CORRELATIONS)
+
+
+@pytest.mark.parametrize("table", PUBLISHED, ids=lambda table: table.name)
+def test_published_tables_are_listed(table: Table) -> None:
     assert f"| `{table.name}.parquet` |" in README
 
 
