@@ -34,7 +34,9 @@ ENDS: Mapping[str, tuple[str, str]] = {
 }
 _BINS = 20
 # The mean of fewer stocks is not worth drawing.
-_FEWEST = 10
+_FEWEST = 30
+# Fewer dots than these are drawn larger.
+_MANY = 600
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Beeswarm:
         Its name.
     dots, curve
         Paths, in units of 1 / ``FINENESS``: of all stocks, and of their mean contributions by rank.
+    sparse
+        Whether there are few stocks.
     highlighted
         Where one stock lies; none if none is shown or its descriptor is not known.
     ticks
@@ -64,6 +68,7 @@ class Beeswarm:
     descriptor: str
     dots: str
     curve: str
+    sparse: bool
     highlighted: tuple[float, float] | None
     ticks: tuple[Tick, ...]
     zero: float
@@ -114,6 +119,7 @@ def beeswarm(
         descriptor=descriptor,
         dots=_dots(x, y, across, up),
         curve=_curve(x, y, across, up),
+        sparse=len(x) < _MANY,
         highlighted=(across.at(float(ranks[highlighted])), up.at(float(contributions[highlighted]))) if shown else None,
         ticks=up.ticks(6),
         zero=up.at(0.0),
