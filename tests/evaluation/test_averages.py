@@ -5,7 +5,7 @@ from math import sqrt
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, sem
 
@@ -87,6 +87,7 @@ class TestYear:
 
 
 class TestShares:
+    @settings(deadline=None)
     @given(st.lists(st.booleans(), min_size=FEWEST_MONTHS_FOR_T, max_size=150))
     def test_against_scipy(self, hits: list[bool]) -> None:
         figures = share_of_months("x", np.array(hits))
