@@ -69,6 +69,9 @@ class TestProperties:
         assert len(set(found)) == len(found) <= len(expected)
         for x, y in expected:
             assert any(abs(x - one) < 0.6 and abs(y - other) < 0.6 for one, other in found)
+        for tick in drawn.ticks:
+            value = float(tick.label.replace("−", "-")) / 100
+            assert tick.position == pytest.approx(Beeswarm.HEIGHT - (value - low + margin) * unit, abs=0.02)
         assert drawn.unknown == int(np.sum(~known))
         assert drawn.unknown + len(known[known]) == len(stocks)
 
