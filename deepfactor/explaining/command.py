@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from deepfactor.store import Store
 
 # Descriptors that are shown against the market.
-_SWARMS = 4
+_SWARMS = 6
 
 
 def explain_command(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from deepfactor.attribution.change import change
 from deepfactor.errors import ConfigurationError, StoreError, StoreUnreachable
@@ -25,7 +25,7 @@ def compare(store: Store, published: PublishedModel, subject: Subject) -> tuple[
     """
     try:
         before = read_model_month(store, published.month + -1, published.model)
-        before_account = before.account
+        predictions = dict(zip(before.security_ids.tolist(), before.account.prediction.tolist(), strict=True))
     except StoreUnreachable:
         raise
     except (StoreError, ConfigurationError) as error:
@@ -35,19 +35,18 @@ def compare(store: Store, published: PublishedModel, subject: Subject) -> tuple[
             f"{before.month} was explained by the rules {', '.join(before.rules)}, {published.month} by "
             f"{', '.join(published.rules)}"
         )
-    here = np.isin(published.security_ids, before.security_ids)
-    if not (subject.weights != 0)[here].any():
+    weights = dict(zip(published.security_ids.tolist(), subject.weights.tolist(), strict=True))
+    earlier = [weight * predictions[name] for name, weight in weights.items() if weight and name in predictions]
+    if not earlier:
         whom = legible(subject.name) if subject.kind == "stock" else f"no stock of {legible(subject.name)}"
         return None, f"{whom} had {'no' if subject.kind == 'stock' else 'a'} prediction in {before.month}"
     found = change(before.cross_section, published.cross_section, subject.weights[None])
     movements = tuple(Movement(**row) for row in found.table().iter_rows(named=True))
-    kept = dict(zip(published.security_ids.tolist(), subject.weights.tolist(), strict=True))
-    earlier = np.array([kept.get(each, 0.0) for each in before.security_ids.tolist()])
     return (
         Comparison(
             month=before.month,
             run_id=before.manifest.run_id,
-            before=float(earlier @ before_account.prediction),
+            before=math.fsum(earlier),
             movements=movements,
             entering=float(found.entering[0]),
             entered=int(found.entered[0]),

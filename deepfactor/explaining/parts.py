@@ -53,7 +53,7 @@ def parts_of(published: PublishedModel, subject: Subject) -> Parts:
         If what is computed again differs from what was published, or the parts do not add up to the prediction.
     """
     members = published.account.portfolios(subject.weights[None])
-    found = _computed(members)
+    found = _computed(members, _tolerance(published, subject))
     for part, field, value in _as_published(published, subject):
         computed = getattr(found[part], field)
         if abs(value - computed) > (TOLERANCE if field.startswith("share") else _tolerance(published, subject)):
@@ -66,7 +66,7 @@ def parts_of(published: PublishedModel, subject: Subject) -> Parts:
     return _added_up(found, published, subject)
 
 
-def _computed(account: Relevance) -> dict[tuple[str, str], Contribution]:
+def _computed(account: Relevance, rounding: float) -> dict[tuple[str, str], Contribution]:
     """Return everything from the members' relevances of one portfolio."""
     found: dict[tuple[str, str], Contribution] = {}
     for kind in _SUMMED:
@@ -88,7 +88,7 @@ def _computed(account: Relevance) -> dict[tuple[str, str], Contribution]:
         "prediction": account.member_prediction[:, 0],
     }
     for name, values in rest.items():
-        disputed = bool(values.min() < 0 < values.max())
+        disputed = bool(values.min() < -rounding and values.max() > rounding)
         found["remainder", name] = Contribution(name, name, float(values.mean()), float(values.std()), disputed)
     return found
 

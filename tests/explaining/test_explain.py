@@ -90,6 +90,15 @@ class TestStock:
                 assert each.value == (values[0] if len(values) else None)
                 assert bool(each.value_words) == (each.value is not None) == bool(each.known)
 
+    def test_words_tell_what_was_or_what_is_now(self, two_months: Store, published: PublishedModel) -> None:
+        for place, security_id in enumerate(STOCKS[:10]):
+            for each in explain(two_months, published, stock(two_months, published, security_id)).drivers:
+                beside, when = (3, "three months ago") if each.lag == 0 else (0, "now")
+                other = FEATURES.index(f"{each.descriptor}@{beside}")
+                beaten = 0.5 + float(published.inputs[place, other]) * (1 if each.position >= 0 else -1)
+                told = f"{int(beaten * 100 + 1e-4)} %" if published.known[place, other] else "not known"
+                assert each.words.endswith(f", {when} {told}")
+
     def test_what_is_not_known_is_said(self, store: Store) -> None:
         """A network that looks at one input only, which one stock does not have."""
         place = FEATURES.index("PER@3")
@@ -239,6 +248,15 @@ class TestChange:
         prediction = published.signals.filter(security_id=NEW)["prediction"].item()
         assert found.comparison.entering == pytest.approx(-0.25 * prediction)
         assert_adds_up(found)
+
+    def test_stocks_that_are_gone_do_not_count(self, store: Store) -> None:
+        publish_made(store, LAST_MONTH)
+        publish_made(store, stocks=STOCKS[:-5])
+        published = read_model_month(store, MONTH)
+        for subject in (stock(store, published, STOCKS[0]), portfolio(published, "long-short")):
+            found = explain(store, published, subject)
+            assert found.comparison is not None
+            assert_adds_up(found)
 
     def test_no_month_before(self, store: Store) -> None:
         publish_made(store)
