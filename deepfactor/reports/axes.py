@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from deepfactor.reports.numbers import percent
 
+# Returns that differ by less are one return, whatever rounding says.
+NOTHING = 1e-9
+
 
 @dataclass(frozen=True)
 class Tick:
@@ -39,7 +42,7 @@ class Scale:
     @classmethod
     def around(cls, low: float, high: float, start: float, length: float) -> Scale:
         """Return the scale of some values, a little wider than they are; of a single one, wide enough to see it."""
-        margin = 0.02 * (high - low) or max(abs(high), 0.001)
+        margin = 0.02 * (high - low) if high - low > NOTHING else max(abs(high), 0.001)
         return cls(low - margin, high + margin, start, length)
 
     def at(self, value: float) -> float:

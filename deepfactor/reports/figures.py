@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from deepfactor.reports.axes import Tick, next_round, rounded
+from deepfactor.reports.axes import NOTHING, Tick, next_round, rounded
 from deepfactor.reports.numbers import percent
 from deepfactor.schemas import FACTORS
 
@@ -165,7 +165,7 @@ def balances(ledger: Iterable[Mapping[str, float]]) -> tuple[Balance, ...]:
     rows = list(ledger)
     raised = max((sum(max(0.0, row[each]) for each in ACCOUNTS) for row in rows), default=0.0)
     lowered = max((sum(max(0.0, -row[each]) for each in ACCOUNTS) for row in rows), default=0.0)
-    unit = Balance.WIDTH / ((raised + lowered) or 1.0)
+    unit = Balance.WIDTH / max(raised + lowered, NOTHING)
     return tuple(_balance(row, lowered * unit, unit) for row in rows)
 
 
@@ -224,7 +224,8 @@ def histogram(stocks: pl.DataFrame, bins: int = 32) -> Histogram:
         Roughly how many columns.
     """
     values = stocks["prediction"].to_list()
-    width = next_round((max(values) - min(values)) / bins)
+    spread = max(values) - min(values)
+    width = next_round(spread / bins if spread > NOTHING else 0.0)
     first, last = math.floor(min(values) / width), math.floor(max(values) / width) + 1
     unit = Histogram.WIDTH / ((last - first) * width)
     counts = [0] * (last - first)

@@ -56,7 +56,7 @@ class TestProperties:
         ranks, values, known = _arrays(stocks)
         drawn = beeswarm("PER", ranks, values, known)
         low, high = min(0.0, *values[known], 0.0), max(0.0, *values[known], 0.0)
-        margin = 0.02 * (high - low) or 0.001
+        margin = 0.02 * (high - low) if high - low > 1e-9 else max(high, 0.001)
         unit = Beeswarm.HEIGHT / (high - low + 2 * margin)
         expected = {
             (
