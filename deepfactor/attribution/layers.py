@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,16 +126,16 @@ class Member:
     """
 
     weights: tuple[Weights, ...]
-    inputs: _F64
+    inputs: NDArray[np.floating[Any]]
 
     @classmethod
-    def of(cls, network: Network, place: int, inputs: _F64) -> Member:
+    def of(cls, network: Network, place: int, inputs: NDArray[np.floating[Any]]) -> Member:
         """Return the member at some place of an ensemble."""
         return cls(tuple(Weights(kernel[place], biases[place, 0]) for kernel, biases in network.layers), inputs)
 
     def layers(self, rows: slice) -> list[Layer]:
         """Return the layers for some of the stocks, first layer first."""
-        entering, layers = self.inputs[rows], []
+        entering, layers = self.inputs[rows].astype(np.float64, copy=False), []
         for place, weights in enumerate(self.weights):
             total = entering @ weights.kernel
             total += weights.biases

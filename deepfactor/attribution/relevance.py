@@ -118,19 +118,18 @@ def relevance(
     ConfigurationError
         If the rules are not as many as the layers.
     """
-    depth, values = len(network.kernels), inputs.astype(np.float64)
+    depth, shape = len(network.kernels), (network.members, len(inputs))
     rules = layer_rules(Zero() if rule is None else rule, depth)
-    shape = network.members, len(values)
-    by_input, scores = np.empty((network.members, *values.shape)), np.empty(shape)
+    by_input, scores = np.empty((network.members, *inputs.shape)), np.empty(shape)
     bias, leak = np.empty((*shape, depth)), np.empty((*shape, depth))
     for place in range(network.members):
-        member = Member.of(network, place, values)
-        for rows in blocks(len(values)):
+        member = Member.of(network, place, inputs)
+        for rows in blocks(len(inputs)):
             layers = member.layers(rows)
             scores[place, rows] = layers[-1].total[:, 0]
             first = _propagate(layers, rules, network.calibration.slope, bias[place, rows], leak[place, rows])
-            np.multiply(values[rows], first, out=by_input[place, rows])
-    level = np.full(len(values), network.calibration.level)
+            np.multiply(layers[0].entering, first, out=by_input[place, rows])
+    level = np.full(len(inputs), network.calibration.level)
     return Relevance(by_input, bias, leak, network.calibration(scores), level)
 
 
