@@ -56,6 +56,11 @@ def made(kernels: Sequence[object], biases: Sequence[object], calibration: Calib
     )
 
 
+# Each unit's pre-activation, and the output's, is exactly zero for some of these stocks.
+EXACTLY_ZERO = made([[[1, 1, 2], [-1, 1, -4]], [[3], [1], [-1]]], [[0, -0.5, 0.5], [0]], Calibration(0.01, 2.0))
+ZEROING = np.array([[0.25, 0.25], [0.5, 0.0], [0.5, 0.25], [0.0, 0.0], [-0.25, 0.0]])
+
+
 def compare(account: Relevance, network: Network, inputs: Array, rules: Sequence[Rule], number: type = float) -> None:
     """Hold the kernel against the loops."""
     for member in range(network.members):
@@ -137,10 +142,10 @@ class TestAutomaticDifferentiation:
 
     def test_where_pre_activations_are_exactly_zero(self) -> None:
         """Of a hidden unit and of the output, where relevance / pre-activation is 0 / 0."""
-        network = made([[[1, 1, 2], [-1, 1, -4]], [[3], [1], [-1]]], [[0, -0.5, 0.5], [0]], Calibration(0.01, 2.0))
-        inputs = np.array([[0.25, 0.25], [0.5, 0.0], [0.5, 0.25], [0.0, 0.0]])
+        network, inputs = EXACTLY_ZERO, ZEROING
         totals = inputs @ network.kernels[0][0] + network.biases[0]
         assert (totals == 0).any(axis=0).tolist() == [True, True, True]
+        assert (network.member_scores(inputs) == 0).any()
         account = relevance(network, inputs)
         by_input, by_bias = by_tape(network, 0, inputs)
         np.testing.assert_array_equal(account.inputs, by_input)
@@ -221,6 +226,13 @@ class TestProperties:
         np.testing.assert_allclose(other.member_inputs, zero.member_inputs, rtol=0, atol=1e-16)
         np.testing.assert_allclose(other.member_bias, zero.member_bias, rtol=0, atol=1e-16)
         assert np.abs(other.leak).max() < 1e-16
+
+    @pytest.mark.parametrize("rule", [Epsilon(0.0), Gamma(0.0)], ids=str)
+    def test_so_it_is_where_pre_activations_are_exactly_zero(self, rule: Rule) -> None:
+        zero, other = (relevance(EXACTLY_ZERO, ZEROING, each) for each in (Zero(), rule))
+        np.testing.assert_array_equal(other.inputs, zero.inputs)
+        np.testing.assert_array_equal(other.bias, zero.bias)
+        assert (other.leak == 0).all()
 
     @pytest.mark.parametrize("rule", RULES, ids=str)
     def test_an_ensemble_is_its_members(self, rule: Rule) -> None:
