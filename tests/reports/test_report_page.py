@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from deepfactor.errors import SchemaError
 from deepfactor.reports.figures import Balance, SharePanel, balances, histogram, share_panels
 from deepfactor.reports.month import render_month
-from deepfactor.reports.numbers import legible, percent
+from deepfactor.reports.numbers import decimal, legible, percent
 from deepfactor.schemas import FACTORS, REMAINDERS
 
 TABLES = ("signals", "ledger", "shares", "portfolios", "correlations", "attribution")
@@ -271,10 +271,9 @@ class TestExplanations:
             for place, model in enumerate(("dfm2", "linear")):
                 expected = report.correlations.row(by_predicate=expression(model, factor), named=True)
                 for (text, value), name in zip(cells[3 * place :], ("spearman", "kendall", "share"), strict=False):
-                    if expected[name] is None:
-                        assert text == "–"
-                    else:
-                        assert float(value or "nan") == expected[name]
+                    written = percent(expected[name], 1, signed=False) if name == "share" else decimal(expected[name])
+                    assert text == written
+                    assert value == str(expected[name])
         assert [cell[0] for cell in rows[-1][1:3]] == ["–", "–"], "of one factor nothing can be said"
 
     def test_highest_lowest_and_long_short(self, make_report: Any) -> None:
@@ -309,6 +308,13 @@ class TestExplanations:
         assert render_month(make_report(stocks=24, attribution=pl.concat([other, report.attribution]))) == (
             render_month(report)
         )
+
+    def test_nor_do_their_disputes(self, make_report: Any) -> None:
+        shares = make_report(stocks=24).shares.with_columns(disputed=pl.col("model") != "dfm2")
+        page = render_month(make_report(stocks=24, shares=shares)).decode()
+        explanations = page[page.index('id="explanations"') : page.index('id="shares"')]
+        assert 'class="disputed"' not in explanations
+        assert page.count('class="disputed"') == 4 * 5 * 2, "in Figure 3 they are marked"
 
     def test_what_is_not_there_is_not_shown(self, make_report: Any) -> None:
         report = make_report(stocks=24)

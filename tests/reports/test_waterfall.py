@@ -96,6 +96,9 @@ class TestProperties:
             middle = re.search(r"L([\d.]+) ", fall.outline)
             assert middle is not None
             assert float(middle[1]) == fall.end
+            shoulder = re.search(r"H([\d.]+)L", fall.outline)
+            assert shoulder is not None
+            assert min(fall.start, fall.end) <= float(shoulder[1]) <= max(fall.start, fall.end)
             assert fall.text[0] == ("+" if fall.kind == "up" else "−")
 
     @settings(max_examples=60, deadline=None)
