@@ -228,13 +228,19 @@ class TestShares:
                 assert found == pytest.approx(size / total, abs=1e-13)
 
     def test_a_share_is_disputed_where_the_members_contributions_differ_in_sign(self, month: Explained) -> None:
-        shares = shares_table(month)
-        best = month.account.member_inputs[:, int(np.argmax(month.account.prediction))]
-        for factor in FACTORS:
-            signs = {np.sign(each[[name == factor for name in FEATURE_FACTORS]].sum()) for each in best}
-            row = shares.filter(group="highest prediction", factor=factor)
-            assert row["disputed"].item() == (len(signs) > 1)
-        assert shares["disputed"].any() and not shares["disputed"].all()
+        shares, members = shares_table(month), month.account.member_inputs
+        top, bottom = (members[:, held].mean(axis=1) for held in (month.rank <= 9, month.rank > STOCKS - 8))
+        groups = {
+            "highest prediction": members[:, int(np.argmax(month.account.prediction))],
+            "top quintile": top,
+            "bottom quintile": bottom,
+            "long-short": top - bottom,
+        }
+        for group, inputs in groups.items():
+            for factor in FACTORS:
+                signs = np.sign(inputs[:, [name == factor for name in FEATURE_FACTORS]].sum(axis=1))
+                assert shares.filter(group=group, factor=factor)["disputed"].item() == (len(set(signs)) > 1)
+        assert 0 < shares["disputed"].sum() < shares.height
 
     def test_the_highest_prediction_is_the_stocks_own(self, month: Explained) -> None:
         best = int(np.argmax(month.account.prediction))
