@@ -15,6 +15,7 @@ from rich.logging import RichHandler
 
 from deepfactor.backtest.commands import backtest_command
 from deepfactor.config import DEFAULT_CONFIG, INCLUDE, SimulationConfig, load_config
+from deepfactor.evaluating.command import evaluate_command
 from deepfactor.explaining.command import explain_command
 from deepfactor.exporting import export_command
 from deepfactor.months import Month, Window
@@ -32,6 +33,7 @@ app.command("demo")(demo_command)
 app.command("backtest")(backtest_command)
 app.command("export")(export_command)
 app.command("explain")(explain_command)
+app.command("evaluate")(evaluate_command)
 
 MonthOption = Annotated[str, typer.Option("--month", help="As-of month, written YYYY-MM.")]
 SourceOption = Annotated[

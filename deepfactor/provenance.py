@@ -18,6 +18,7 @@ _IRRELEVANT = (
     "attribution/change.py",
     "backtest",
     "cli.py",
+    "evaluating",
     "evaluation",
     "explaining",
     "exporting.py",

@@ -1,0 +1,1 @@
+"""What published months were worth: read through their manifests, evaluated, and published in turn."""

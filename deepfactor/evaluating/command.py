@@ -1,0 +1,61 @@
+"""The command ``deepfactor evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from deepfactor.months import Month
+from deepfactor.terminal import console, expected_failures, opened_store
+
+
+def evaluate_command(
+    first: Annotated[str, typer.Option("--from", help="First as-of month, written YYYY-MM.")],
+    last: Annotated[str, typer.Option("--to", help="Last as-of month.")],
+    source: Annotated[
+        str | None,
+        typer.Option(help="Folder or s3://bucket/prefix of a delivery, for returns that no published run knows yet."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration file that says how the delivery is read, and where it lies.")
+    ] = None,
+    basis_points: Annotated[
+        float | None, typer.Option(help="Costs of each purchase and each sale; 10 if not given.")
+    ] = None,
+    missing_return: Annotated[
+        float | None, typer.Option(help="What a stock without a return earns in a portfolio, a fraction; else 0.")
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Portfolios that were tried, if more than the models evaluated.")
+    ] = None,
+    replace: Annotated[bool, typer.Option(help="Replace what was evaluated with other parameters.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary for machines.")] = False,
+) -> None:
+    """Hold published months against the returns that came, and publish tables of what they were worth.
+
+    Only published months are read. A month whose result is not known yet is scored as soon as a later month is
+    published; with --source or --config the month after it is fetched and described for its returns.
+    """
+    from deepfactor.config import DEFAULT_CONFIG, load_config
+    from deepfactor.evaluating.evaluate import evaluate
+    from deepfactor.evaluating.parameters import Parameters
+    from deepfactor.evaluating.summary import summary
+    from deepfactor.evaluating.terminal import evaluation_text
+    from deepfactor.objects import json_to_bytes
+
+    given = {"missing_return": missing_return, "basis_points": basis_points}
+    parameters = Parameters(**{name: value for name, value in given.items() if value is not None}, trials=trials)
+    with expected_failures(), opened_store() as store:
+        settings = load_config(config or DEFAULT_CONFIG, source) if (config or source) else None
+        evaluation, manifest = evaluate(
+            store, Month.parse(first), Month.parse(last), parameters, config=settings, replace=replace
+        )
+        if as_json:
+            typer.echo(json_to_bytes(summary(evaluation)).decode(), nl=False)
+            return
+        console().print(evaluation_text(evaluation))
+        place = store.url(f"evaluations/{manifest.evaluation_id}")
+        console().print(Text(f"Tables, summary.md and summary.json: {place}/"), soft_wrap=True)

@@ -1,0 +1,202 @@
+"""An evaluation in the store: its objects, and the manifest that names them, written last."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from deepfactor.errors import IntegrityError, PublicationConflict, StoreError
+from deepfactor.evaluating.evaluation import TABLES, Evaluation
+from deepfactor.evaluating.markdown import summary_markdown
+from deepfactor.evaluating.summary import summary
+from deepfactor.months import Month
+from deepfactor.objects import Reference, frame_to_bytes, json_to_bytes
+from deepfactor.reports.numbers import figure
+from deepfactor.store import Store
+
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EvaluationManifest:
+    """The commit of an evaluation.
+
+    Attributes
+    ----------
+    first, last
+        As-of months of the span.
+    evaluation_id
+        Hash of its inputs.
+    code_version
+        What computed it.
+    parameters
+        What it supposes.
+    known
+        How many months have a result.
+    named_objects
+        Everything it consists of, by name.
+    """
+
+    first: Month
+    last: Month
+    evaluation_id: str
+    code_version: str
+    parameters: dict[str, Any]
+    known: int
+    named_objects: dict[str, Reference]
+
+    def to_bytes(self) -> bytes:
+        """Return the manifest as JSON."""
+        return json_to_bytes(asdict(self) | {"first": str(self.first), "last": str(self.last)})
+
+    @classmethod
+    def from_bytes(cls, body: bytes, where: str) -> EvaluationManifest:
+        """Read a manifest.
+
+        Raises
+        ------
+        IntegrityError
+            If it is not one.
+        """
+        try:
+            content = json.loads(body)
+            content |= {name: Month.parse(content[name]) for name in ("first", "last")}
+            content["named_objects"] = {name: Reference(**each) for name, each in content["named_objects"].items()}
+            return cls(**content)
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(
+                f"{where} is not the manifest of an evaluation ({error}); evaluate again with --replace"
+            ) from None
+
+
+def manifest_key(first: Month, last: Month) -> str:
+    """Return where the manifest of a span's evaluation lies."""
+    return f"evaluations/{first}_{last}.json"
+
+
+def find_evaluation(store: Store, first: Month, last: Month) -> EvaluationManifest | None:
+    """Return the manifest of a span's evaluation, none if there is none."""
+    key = manifest_key(first, last)
+    body = _body(store, key)
+    return None if body is None else EvaluationManifest.from_bytes(body, store.url(key))
+
+
+def read_evaluation(store: Store, first: Month, last: Month) -> Evaluation:
+    """Read a published evaluation; every object is checked against the manifest, every table against its columns.
+
+    Raises
+    ------
+    StoreError
+        If the span is not evaluated.
+    IntegrityError
+        If an object is missing or its bytes differ.
+    """
+    manifest = find_evaluation(store, first, last)
+    if manifest is None:
+        raise StoreError(f"{first} to {last} is not evaluated in {store.url('')}: run `deepfactor evaluate` first")
+    objects = manifest.named_objects
+    try:
+        references = {name: objects[f"{name}.parquet"] for name in TABLES}
+        inputs, told = store.read_json(objects["inputs.json"]), store.read_json(objects["summary.json"])
+    except KeyError as error:
+        raise IntegrityError(
+            f"the manifest of the evaluation {first} to {last} names no {error}: it is of another version; evaluate "
+            "again with --replace"
+        ) from None
+    frames = dict(zip(references, store.read_frames(list(references.values())), strict=True))
+    checked = {name: TABLES[name].check(frame, references[name].key) for name, frame in frames.items()}
+    return Evaluation(inputs=inputs, notes=tuple(told["notes"]), **checked)
+
+
+def bodies(evaluation: Evaluation) -> dict[str, bytes]:
+    """Return the objects of an evaluation by name; the same evaluation gives the same bytes."""
+    return {
+        **{f"{name}.parquet": frame_to_bytes(frame) for name, frame in evaluation.frames().items()},
+        "summary.json": json_to_bytes(summary(evaluation)),
+        "summary.md": summary_markdown(evaluation).encode(),
+        "inputs.json": json_to_bytes(evaluation.inputs),
+    }
+
+
+def publish(
+    store: Store, evaluation: Evaluation, objects: Mapping[str, bytes], seen: str | None, *, replace: bool = False
+) -> EvaluationManifest:
+    """Store an evaluation under ``evaluations/<id>/``, then write the span's manifest, conditionally and last.
+
+    What other inputs gave before is replaced: more results are known now, or a month was published again.
+
+    Parameters
+    ----------
+    store
+        Where it goes.
+    evaluation
+        What is published.
+    objects
+        Its objects by name, as ``bodies`` gives them, and a report.
+    seen
+        Entity tag of the span's manifest before the months were read; none if there was none. So an evaluation that
+        knows less cannot replace one that was written meanwhile.
+    replace
+        Whether an evaluation with other parameters may be replaced.
+
+    Raises
+    ------
+    PublicationConflict
+        If one with other parameters is there and may not be replaced, or another process was faster.
+    IntegrityError
+        If an object is not what was written.
+    """
+    prefix = f"evaluations/{evaluation.id}"
+    references = [store.put_immutable(f"{prefix}/{name}", body) for name, body in objects.items()]
+    manifest = EvaluationManifest(
+        first=evaluation.first,
+        last=evaluation.last,
+        evaluation_id=evaluation.id,
+        code_version=evaluation.inputs["code_version"],
+        parameters=evaluation.inputs["parameters"],
+        known=evaluation.performance["month"].n_unique(),
+        named_objects=dict(zip(objects, references, strict=True)),
+    )
+    _commit(store, manifest, seen, replace=replace)
+    return manifest
+
+
+def _commit(store: Store, manifest: EvaluationManifest, seen: str | None, *, replace: bool) -> None:
+    key, body = manifest_key(manifest.first, manifest.last), manifest.to_bytes()
+    what = f"{manifest.first} to {manifest.last}"
+    there = _body(store, key)
+    if there == body:
+        LOGGER.info("%s is evaluated already, as %s: nothing new", what, manifest.evaluation_id)
+        return
+    if there is not None and not replace:
+        before = EvaluationManifest.from_bytes(there, store.url(key))
+        if before.parameters != manifest.parameters:
+            raise PublicationConflict(
+                f"{what} is evaluated already with other parameters, {_told(before.parameters)} instead of "
+                f"{_told(manifest.parameters)}; pass --replace to publish this one in its place"
+            )
+    if not store.honours_conditions():
+        LOGGER.warning("%s ignores conditional writes: make sure that only one evaluation runs", store.url(""))
+    try:
+        store.commit(key, body, replacing=seen)
+    except PublicationConflict:
+        raise PublicationConflict(
+            f"another evaluation of {what} was published while this one was computed: evaluate again"
+        ) from None
+    # What is replaced later stays known.
+    store.put_immutable(f"evaluations/{manifest.evaluation_id}/manifest.json", body)
+    LOGGER.info("%s is evaluated as %s", what, manifest.evaluation_id)
+
+
+def _body(store: Store, key: str) -> bytes | None:
+    try:
+        return store.get(key)
+    except IntegrityError:
+        return None
+
+
+def _told(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {figure(value)}" for name, value in parameters.items())
