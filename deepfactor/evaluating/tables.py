@@ -178,8 +178,8 @@ PLAUSIBILITY = Table(
         "model": pl.String,
         "check": pl.String,
         "months": pl.Int64,
-        "value": pl.Float64,  # null: too few months
+        "value": pl.Float64,  # null: too few months, or rank ICs that are all the same
         "threshold": pl.Float64,
-        "suspicious": pl.Boolean,  # null: too few months
+        "suspicious": pl.Boolean,  # null where the value is
     },
 )

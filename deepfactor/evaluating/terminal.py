@@ -18,7 +18,7 @@ _PADDING = (0, 1, 0, 0)
 _HEADINGS = ("months", "MAE %", "RMSE %", "return %", "vol. %", "Sharpe", "rank IC", "t")
 
 
-def evaluation_text(evaluation: Evaluation) -> RenderableType:
+def evaluation_text(evaluation: Evaluation) -> Group:
     """Return Table 4 with its standard errors below each figure, warnings and notes, for a terminal of 80 columns."""
     months = evaluation.performance["month"].n_unique()
     title = Text(f"{evaluation.first} … {evaluation.last}", style="bold")
