@@ -134,16 +134,11 @@ def portfolios_table(explained: Explained) -> pl.DataFrame:
     for by in _SUMMED:
         summed = contributions(account, by)
         parts.append(_tidy(names, by, summed.names, summed.values, summed.dispersion))
-    rest = np.stack(
-        [
-            account.member_bias.sum(axis=2),
-            np.broadcast_to(account.level, account.member_prediction.shape),
-            account.member_leak.sum(axis=2),
-            account.member_prediction,
-        ],
-        axis=2,
-    )
-    parts.append(_tidy(names, "remainder", (*REMAINDERS, "prediction"), rest.mean(axis=0), rest.std(axis=0)))
+    rest = np.stack(list(_remainders(account).values()), axis=1)
+    members = (account.member_bias.sum(axis=2), account.member_leak.sum(axis=2), account.member_prediction)
+    bias, leak, prediction = (each.std(axis=0) for each in members)
+    spread = np.stack([bias, np.zeros_like(bias), leak, prediction], axis=1)
+    parts.append(_tidy(names, "remainder", (*REMAINDERS, "prediction"), rest, spread))
     return explained.table(PORTFOLIOS, pl.concat(parts))
 
 
