@@ -8,7 +8,6 @@ Heavy libraries are imported where they are used, so that a process pays only fo
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace as with_fields
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from deepfactor.config import Config
+from deepfactor.models.names import EXPLAINED_MODELS
 from deepfactor.models.progress import Progress, log_progress
 from deepfactor.months import Month, Window
 from deepfactor.objects import frame_to_bytes, json_to_bytes
@@ -29,8 +29,7 @@ from deepfactor.verdicts import require_blessed, require_valid
 
 if TYPE_CHECKING:
     from deepfactor.features import RankedPanel
-
-LOGGER = logging.getLogger(__name__)
+    from deepfactor.models.base import Model
 
 
 def ingest(month: Month, store: Store, config: Config, api_key: str | None = None) -> Run:
@@ -113,7 +112,7 @@ def describe(run: Run, store: Store, config: Config) -> StepRecord:
 
 
 def train(run: Run, store: Store, config: Config, model: str, progress: Progress = log_progress) -> StepRecord:
-    """Train one model on the trailing 60 months.
+    """Train one model on the trailing 60 months, and if it can be explained, another of its kind beside a placebo.
 
     How long it took and how much memory is stored beside the card, as no part of the run: it is never the same twice.
 
@@ -135,17 +134,22 @@ def train(run: Run, store: Store, config: Config, model: str, progress: Progress
     """
 
     def work() -> StepRecord:
+        from deepfactor.attribution.placebo import check_placebo, with_placebo
         from deepfactor.features import training_samples
         from deepfactor.models.cards import measured
         from deepfactor.models.registry import train_model
 
         started = perf_counter()
-        samples = training_samples(_ranked(run, store), Window(run.month), config.universe)
+        panel = _ranked(run, store)
+        samples = training_samples(panel, Window(run.month), config.universe)
         trained = train_model(model, run.month, samples, config.training, progress)
         bodies = {
             f"models/{model}/weights.safetensors": trained.model.to_bytes(),
             f"models/{model}/card.json": json_to_bytes(trained.card),
         }
+        if model in EXPLAINED_MODELS:
+            placebo = check_placebo(model, run.month, with_placebo(panel, run.month), config)
+            bodies[f"models/{model}/placebo.json"] = json_to_bytes(placebo.as_dict())
         store.put_json(run.key(f"models/{model}/measured.json"), measured(perf_counter() - started))
         facts = {"training rows": len(samples.returns)} | {
             f"training: {reason}": number for reason, number in samples.exclusions.items()
@@ -156,7 +160,7 @@ def train(run: Run, store: Store, config: Config, model: str, progress: Progress
 
 
 def attribute(run: Run, store: Store, config: Config) -> StepRecord:
-    """Predict the month with every model, and book each prediction to its inputs where the model can be explained.
+    """Predict the month with every model; where it can be explained, book predictions to inputs and check the books.
 
     Raises
     ------
@@ -166,18 +170,26 @@ def attribute(run: Run, store: Store, config: Config) -> StepRecord:
 
     def work() -> StepRecord:
         from deepfactor.attribution.accounts import account_for
+        from deepfactor.attribution.checks import check_explanations
         from deepfactor.features import prediction_samples
         from deepfactor.models.registry import read_model
 
-        samples = prediction_samples(_ranked(run, store), Window(run.month), config.universe)
-        weights = {
-            name: read_record(run, store, f"train-{name}").objects[f"models/{name}/weights.safetensors"]
-            for name in config.models
-        }
-        models = ((name, read_model(name, store.read(reference))) for name, reference in weights.items())
+        panel = _ranked(run, store)
+        samples, before = (prediction_samples(panel, Window(run.month + back), config.universe) for back in (0, -1))
+        trained = {name: read_record(run, store, f"train-{name}").objects for name in config.models}
+
+        def model_of(name: str) -> Model:
+            return read_model(name, store.read(trained[name][f"models/{name}/weights.safetensors"]))
+
+        # A forest is large: one model at a time is in memory, and those that are explained are read again.
+        models = ((name, model_of(name)) for name in config.models)
         tables, imbalances = account_for(run.month, models, samples, config.attribution)
+        explained = ((name, model_of(name)) for name in imbalances)
+        checks = check_explanations(run.month, explained, samples, before, config.attribution)
+        for name, found in checks.items():
+            found["placebo"] = store.read_json(trained[name][f"models/{name}/placebo.json"])
         bodies = {f"{name}.parquet": frame_to_bytes(frame) for name, frame in tables.items()}
-        bodies["imbalances.json"] = json_to_bytes(imbalances)
+        bodies |= {"imbalances.json": json_to_bytes(imbalances), "checks.json": json_to_bytes(checks)}
         facts = {"stocks scored": len(samples.security_ids)} | {
             f"scoring: {reason}": number for reason, number in samples.exclusions.items() if "return" not in reason
         }
@@ -192,11 +204,11 @@ def bless(run: Run, store: Store, config: Config) -> StepRecord:
     Raises
     ------
     NotBlessed
-        If one refuses; its numbers are stored all the same.
+        If one refuses; its numbers are stored all the same. Where one only warns, it is logged.
     """
 
     def work() -> StepRecord:
-        from deepfactor.gates import judge
+        from deepfactor.gates import judge, warn_of
         from deepfactor.validation.results import validate_results
 
         attributed = read_record(run, store, "attribute").objects
@@ -215,15 +227,17 @@ def bless(run: Run, store: Store, config: Config) -> StepRecord:
             universe=int(described.facts["stocks in the universe"]),
             signals=signals,
             imbalances=store.read_json(attributed["imbalances.json"]),
+            checks=store.read_json(attributed["checks.json"]),
             models=config.models,
             gates=config.gates,
         )
+        warn_of(run.month, verdicts)
         bodies = {
             "gates.json": json_to_bytes([verdict.as_dict() for verdict in verdicts]),
             "results/verdict.json": json_to_bytes(results.verdict),
             **{f"results/data_docs/{path}": body for path, body in results.documents.items()},
         }
-        facts = {"gates passed": all(verdict.passed for verdict in verdicts)}
+        facts = {"gates passed": not any(verdict.refuses for verdict in verdicts)}
         return store_objects(run, store, "bless", bodies, facts)
 
     record = once(run, store, config, "bless", work)

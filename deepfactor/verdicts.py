@@ -32,7 +32,7 @@ def require_valid(run: Run, store: Store, record: StepRecord) -> None:
 
 
 def require_blessed(run: Run, store: Store, record: StepRecord) -> None:
-    """Go on only if every gate let the run pass.
+    """Go on only if no gate refused the run; gates that only warn refuse nothing.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def require_blessed(run: Run, store: Store, record: StepRecord) -> None:
         f"{each['gate']} of {each['model'] or 'the month'}: {each['value']} against {each['threshold']} "
         f"({each['meaning']})"
         for each in verdicts
-        if not each["passed"]
+        if each["hard"] and not each["passed"]
     ]
     faults = store.read_json(record.objects["results/verdict.json"])["faults"]
     raise NotBlessed(

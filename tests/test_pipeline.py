@@ -100,6 +100,18 @@ class TestPublished:
         assert joined.height == month.signals.height
         assert joined.select((pl.col("booked") - pl.col("prediction")).abs().max()).item() < 1e-12
 
+    def test_every_explanation_was_checked(self, month_store: Store, manifest: Manifest) -> None:
+        gates = read_month(month_store, AS_OF).gates
+        checks = month_store.read_json(manifest.named_objects["checks.json"])
+        assert list(checks) == ["dfm1", "dfm2", "linear"]
+        for model, each in checks.items():
+            assert each["placebo"] == month_store.read_json(manifest.named_objects[f"models/{model}/placebo.json"])
+            judged = {gate["gate"]: gate["value"] for gate in gates if gate["model"] == model}
+            assert {name: judged[name] for name in each} == {name: check["value"] for name, check in each.items()}
+            assert ("members" in each) == (model != "linear")
+        assert {gate["gate"] for gate in gates if not gate["hard"]} == {"members", "last month"}
+        assert all(gate["passed"] for gate in gates if gate["hard"])
+
     def test_a_second_run_changes_nothing(self, month_store: Store, manifest: Manifest, small_config: Config) -> None:
         before = {key: month_store.etag(key) for key in month_store.list("")}
         assert run_month(AS_OF, month_store, small_config, after=_silent) == manifest
@@ -273,6 +285,20 @@ class TestNothingIsPublished:
         )
         text = r"a gate refused it: credible size of linear: 0\.\d+ against 1e-06"
         self._refused(store, strict, AS_OF, NotBlessed, text)
+
+    def test_an_explanation_that_is_not_true(self, store: Store, small_config: Config) -> None:
+        doubtful = replace(
+            small_config,
+            models=("linear",),
+            signal_model="linear",
+            gates=replace(small_config.gates, maximum_placebo_ratio=0.0, minimum_month_correlation=1.0),
+        )
+        text = r"a gate refused it: placebo of linear: 0\.\d+ against 0\.0 \([^;]*\)\. The Data Docs"
+        self._refused(store, doubtful, AS_OF, NotBlessed, text)
+        advised = replace(doubtful, gates=replace(doubtful.gates, advisory=("placebo", "last month")))
+        run_month(AS_OF, store, advised, after=_silent)
+        failed = [each for each in read_month(store, AS_OF).gates if not each["passed"]]
+        assert [(each["gate"], each["hard"]) for each in failed] == [("placebo", False), ("last month", False)]
 
     def test_refused_results(self, store: Store, small_config: Config) -> None:
         suites = copy.deepcopy(small_config.expectations)
