@@ -31,7 +31,9 @@ def evaluate_command(
     trials: Annotated[
         int | None, typer.Option(min=1, help="Portfolios that were tried, if more than the models evaluated.")
     ] = None,
-    replace: Annotated[bool, typer.Option(help="Replace what was evaluated with other parameters.")] = False,
+    replace: Annotated[
+        bool, typer.Option(help="Replace what was evaluated with other parameters or more results.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary for machines.")] = False,
 ) -> None:
     """Hold published months against the returns that came, and publish tables of what they were worth.

@@ -36,7 +36,7 @@ def evaluate(
     config
         Where a month may be fetched from whose returns no published run knows; none: it is not known yet.
     replace
-        Whether an evaluation with other parameters may be replaced.
+        Whether an evaluation with other parameters, or one that knows more results, may be replaced.
 
     Raises
     ------

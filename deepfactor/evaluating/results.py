@@ -140,12 +140,12 @@ def publish(
         Entity tag of the span's manifest before the months were read; none if there was none. So an evaluation that
         knows less cannot replace one that was written meanwhile.
     replace
-        Whether an evaluation with other parameters may be replaced.
+        Whether an evaluation with other parameters, or one that knows more results, may be replaced.
 
     Raises
     ------
     PublicationConflict
-        If one with other parameters is there and may not be replaced, or another process was faster.
+        If such a one is there and may not be replaced, or another process was faster.
     IntegrityError
         If an object is not what was written.
     """
@@ -172,12 +172,7 @@ def _commit(store: Store, manifest: EvaluationManifest, seen: str | None, *, rep
         LOGGER.info("%s is evaluated already, as %s: nothing new", what, manifest.evaluation_id)
         return
     if there is not None and not replace:
-        before = EvaluationManifest.from_bytes(there, store.url(key))
-        if before.parameters != manifest.parameters:
-            raise PublicationConflict(
-                f"{what} is evaluated already with other parameters, {_told(before.parameters)} instead of "
-                f"{_told(manifest.parameters)}; pass --replace to publish this one in its place"
-            )
+        _check_replaceable(EvaluationManifest.from_bytes(there, store.url(key)), manifest, what)
     if not store.honours_conditions():
         LOGGER.warning("%s ignores conditional writes: make sure that only one evaluation runs", store.url(""))
     try:
@@ -191,6 +186,19 @@ def _commit(store: Store, manifest: EvaluationManifest, seen: str | None, *, rep
     LOGGER.info("%s is evaluated as %s", what, manifest.evaluation_id)
 
 
+def _check_replaceable(before: EvaluationManifest, manifest: EvaluationManifest, what: str) -> None:
+    if before.parameters != manifest.parameters:
+        raise PublicationConflict(
+            f"{what} is evaluated already with other parameters, {_told(before.parameters)} instead of "
+            f"{_told(manifest.parameters)}; pass --replace to publish this one in its place"
+        )
+    if before.known > manifest.known:
+        raise PublicationConflict(
+            f"{what} is evaluated already, and the results known then were {before.known}, now {manifest.known}: "
+            "name the delivery that knows the others with --source or --config, or pass --replace"
+        )
+
+
 def _body(store: Store, key: str) -> bytes | None:
     try:
         return store.get(key)
@@ -199,4 +207,4 @@ def _body(store: Store, key: str) -> bytes | None:
 
 
 def _told(parameters: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {figure(value)}" for name, value in parameters.items())
+    return ", ".join(f"{name} {figure(value)}" for name, value in sorted(parameters.items()))

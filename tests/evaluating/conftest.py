@@ -22,3 +22,11 @@ def span_store(bucket: Store) -> Store:
 def evaluation(span_store: Store) -> Evaluation:
     """The evaluation of the twenty months, published."""
     return evaluate(span_store, FIRST, LAST)[0]
+
+
+@pytest.fixture(scope="package")
+def leaking(bucket: Store) -> Evaluation:
+    """The evaluation of twelve months in which an input held the next month's return."""
+    store = bucket.below(secrets.token_hex(6))
+    publish_span(store, FIRST, FIRST + 12, leak=True)
+    return evaluate(store, FIRST, FIRST + 11)[0]

@@ -18,7 +18,7 @@ from deepfactor.evaluating.terminal import evaluation_text
 from deepfactor.stack.object_store import Endpoint
 from deepfactor.store import Store
 from deepfactor.terminal import console
-from tests.evaluating.made_span import FIRST, LAST, publish_made, publish_span
+from tests.evaluating.made_span import FIRST, LAST, publish_made
 
 SPAN = ("--from", str(FIRST), "--to", str(LAST))
 
@@ -91,12 +91,10 @@ def test_it_fits_into_a_plain_terminal(evaluation: Evaluation) -> None:
     assert "…" not in text.replace(f"{FIRST} … {LAST}", "")
 
 
-def test_a_leak_is_shown_in_red(store: Store) -> None:
-    publish_span(store, FIRST, FIRST + 12, leak=True)
-    evaluation, _ = evaluate(store, FIRST, FIRST + 11)
-    text = shown(evaluation)
+def test_a_leak_is_shown_in_red(leaking: Evaluation) -> None:
+    text = shown(leaking)
     assert "Too good to be true: the mean rank IC of linear is +0." in text
-    parts = [part for part in evaluation_text(evaluation).renderables if "Too good" in str(part)]
+    parts = [part for part in evaluation_text(leaking).renderables if "Too good" in str(part)]
     assert [str(part.style) for part in parts] == ["bold red"] * 3
 
 

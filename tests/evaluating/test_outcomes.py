@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-import polars as pl
 import pytest
 
 from deepfactor.config import Config
+from deepfactor.errors import PublicationConflict
 from deepfactor.evaluating.evaluate import evaluate
 from deepfactor.evaluating.outcomes import published_months
+from deepfactor.evaluating.results import find_evaluation
 from deepfactor.monthly import run_month
 from deepfactor.months import Month
 from deepfactor.publication import find_manifest, read_month
@@ -63,8 +64,12 @@ def test_a_delivery_knows_what_no_published_month_does(month_store: Store, confi
     # The market's return is part of what a run publishes.
     assert known.market_returns["market_excess_return"].null_count() == 0
     market = month_store.read_frame(read_record(run, month_store, "validate").objects["validated/market.parquet"])
-    row = market.filter(pl.col("month") == NEXT.first_day).row(0, named=True)
+    row = market.filter(month=NEXT.first_day).row(0, named=True)
     assert known.market_returns["market_excess_return"].item() == row["market_return"] - row["risk_free_rate"]
+    # What is known does not become unknown because somebody does not name the delivery.
+    with pytest.raises(PublicationConflict, match=r"the results of 1 months, now 0 are known; name the delivery"):
+        evaluate(month_store, AS_OF, AS_OF)
+    assert find_evaluation(month_store, AS_OF, AS_OF) == manifest
 
 
 def test_a_month_that_is_not_delivered_stays_unknown(month_store: Store, config: Config) -> None:

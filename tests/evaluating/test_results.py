@@ -199,18 +199,16 @@ class TestHoles:
 
 
 class TestSuspicion:
-    def test_a_leak_is_too_good_to_be_true(self, store: Store) -> None:
-        publish_span(store, FIRST, FIRST + 12, leak=True)
-        evaluation, _ = evaluate(store, FIRST, FIRST + 11)
-        found = evaluation.suspicious
+    def test_a_leak_is_too_good_to_be_true(self, leaking: Evaluation) -> None:
+        found = leaking.suspicious
         assert found["model"].unique().to_list() == ["linear"]
         assert set(found["check"]) == {
             "mean rank IC", "rank IC over its variation", "explained part of squared returns"
         }  # fmt: skip
-        told = json.loads(bodies(evaluation)["summary.json"])["suspicious"]
+        told = json.loads(bodies(leaking)["summary.json"])["suspicious"]
         assert {each["model"] for each in told} == {"linear"}
         assert all(each["value"] > each["threshold"] and each["reason"] for each in told)
-        assert "**Too good to be true:** the mean rank IC of linear is" in bodies(evaluation)["summary.md"].decode()
+        assert "**Too good to be true:** the mean rank IC of linear is" in bodies(leaking)["summary.md"].decode()
 
     def test_an_honest_signal_is_not(self, evaluation: Evaluation) -> None:
         assert evaluation.suspicious.is_empty()
