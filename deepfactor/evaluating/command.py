@@ -32,7 +32,7 @@ def evaluate_command(
         int | None, typer.Option(min=1, help="Portfolios that were tried, if more than the models evaluated.")
     ] = None,
     replace: Annotated[
-        bool, typer.Option(help="Replace what was evaluated with other parameters or more results.")
+        bool, typer.Option(help="Replace what was evaluated with other parameters, or with more results.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary for machines.")] = False,
 ) -> None:

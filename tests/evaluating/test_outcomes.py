@@ -67,7 +67,7 @@ def test_a_delivery_knows_what_no_published_month_does(month_store: Store, confi
     row = market.filter(month=NEXT.first_day).row(0, named=True)
     assert known.market_returns["market_excess_return"].item() == row["market_return"] - row["risk_free_rate"]
     # What is known does not become unknown because somebody does not name the delivery.
-    with pytest.raises(PublicationConflict, match=r"the results of 1 months, now 0 are known; name the delivery"):
+    with pytest.raises(PublicationConflict, match=r"known then were 1, now 0: name the delivery"):
         evaluate(month_store, AS_OF, AS_OF)
     assert find_evaluation(month_store, AS_OF, AS_OF) == manifest
 

@@ -132,7 +132,7 @@ class TestLater:
         publish_made(store, THIRD)
         _, manifest = evaluate(store, FIRST, SECOND)
         with pytest.raises(PublicationConflict, match=r"another evaluation of .* while this one was computed"):
-            publish(store, stale, bodies(stale), None)
+            publish(store, stale, bodies(stale), None, replace=True)
         assert find_evaluation(store, FIRST, SECOND) == manifest
 
     def test_other_parameters_replace_only_on_demand(self, store: Store) -> None:
