@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from deepfactor import provenance
 from deepfactor.cli import app
 from deepfactor.evaluating import parameters
 from deepfactor.evaluating.evaluate import evaluate
@@ -129,6 +130,10 @@ class TestVersion:
         (package / "evaluating" / "command.py").write_text("a = 1\n")
         assert evaluation_version.__wrapped__() == before
         assert re.fullmatch(r"[\d.]+\+[0-9a-f]{12}", before)
+
+
+def test_it_decides_nothing_about_a_month() -> None:
+    assert not [name for name in provenance._files() if name.startswith(("deepfactor/evaluat", "deepfactor/cli"))]
 
 
 def test_trials_may_be_more_than_models() -> None:
