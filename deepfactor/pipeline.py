@@ -190,8 +190,10 @@ def attribute(run: Run, store: Store, config: Config) -> StepRecord:
             found["placebo"] = store.read_json(trained[name][f"models/{name}/placebo.json"])
         bodies = {f"{name}.parquet": frame_to_bytes(frame) for name, frame in tables.items()}
         bodies |= {"imbalances.json": json_to_bytes(imbalances), "checks.json": json_to_bytes(checks)}
-        facts = {"stocks scored": len(samples.security_ids)} | {
-            f"scoring: {reason}": number for reason, number in samples.exclusions.items() if "return" not in reason
+        facts = {
+            "stocks scored": len(samples.security_ids),
+            "attribution rules": ", ".join(config.attribution.rules),
+            **{f"scoring: {why}": number for why, number in samples.exclusions.items() if "return" not in why},
         }
         return store_objects(run, store, "attribute", bodies, facts)
 

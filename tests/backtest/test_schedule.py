@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepfactor.backtest.schedule import FINISH, NEEDS, PREPARE, Pace, Schedule, Task
@@ -99,6 +99,7 @@ def test_only_as_many_months_as_keep_the_workers_busy() -> None:
     assert months == 3
 
 
+@settings(deadline=None)
 @given(
     models=st.lists(st.sampled_from(MODELS), min_size=1, max_size=5, unique=True),
     workers=st.integers(1, 6),
