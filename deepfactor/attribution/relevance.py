@@ -6,9 +6,12 @@ the gradient: nothing is divided by a pre-activation that nearly vanishes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -122,15 +125,24 @@ def relevance(
     rules = layer_rules(Zero() if rule is None else rule, depth)
     by_input, scores = np.empty((network.members, *inputs.shape)), np.empty(shape)
     bias, leak = np.empty((*shape, depth)), np.empty((*shape, depth))
-    for place in range(network.members):
-        member = Member.of(network, place, inputs)
-        for rows in blocks(len(inputs)):
-            layers = member.layers(rows)
-            scores[place, rows] = layers[-1].total[:, 0]
-            first = _propagate(layers, rules, network.calibration.slope, bias[place, rows], leak[place, rows])
-            np.multiply(layers[0].entering, first, out=by_input[place, rows])
+    members = [Member.of(network, place, inputs) for place in range(network.members)]
+
+    def explain(task: tuple[int, slice]) -> None:
+        place, rows = task
+        layers = members[place].layers(rows)
+        scores[task] = layers[-1].total[:, 0]
+        first = _propagate(layers, rules, network.calibration.slope, bias[task], leak[task])
+        np.multiply(layers[0].entering, first, out=by_input[task])
+
+    # Each block of stocks is for itself, so the bits do not depend on how many are worked on at once.
+    with ThreadPoolExecutor(_cores()) as pool:
+        list(pool.map(explain, product(range(network.members), blocks(len(inputs)))))
     level = np.full(len(inputs), network.calibration.level)
     return Relevance(by_input, bias, leak, network.calibration(scores), level)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _propagate(layers: Sequence[Layer], rules: Sequence[Rule], slope: float, bias: _F64, leak: _F64) -> _F64:
