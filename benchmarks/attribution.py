@@ -5,8 +5,9 @@ one call, and everything that is published of a network, as Parquet. Each runs i
 
 A month is 1,948 × 80, one network, LRP-0: the whole ledger, beside gradient × input by ``tf.GradientTape`` on the same
 Keras model, eagerly and within ``tf.function``, in single and in double precision. "With biases" the tape is written so
-that it gives the biases' terms too, as the ledger has them. Both have all cores. A round of each follows the other, so that a busy machine slows all. The column on the right is the
-largest difference from the ledger, relative to the predictions' root mean square.
+that it gives the biases' terms too, as the ledger has them. Both have all cores. A round of each follows the other, so
+that a busy machine slows all. The column on the right is the largest difference from the ledger, relative to the
+predictions' root mean square.
 
     python benchmarks/attribution.py [--rounds 50] [--months 120] [--rules zero]
 """
