@@ -116,7 +116,7 @@ def waterfall(steps: Iterable[Step], start: Step, total: Step) -> Waterfall:
     falls = tuple(_fall(kind, place, *row, scale) for place, (kind, row) in enumerate(zip(kinds, rows, strict=True)))
     return Waterfall(
         falls=falls,
-        ticks=scale.ticks(6),
+        ticks=scale.ticks(4),
         zero=scale.at(0.0) if scale.low <= 0 <= scale.high else None,
         height=rounded(_TOP + Waterfall.ROW * len(falls)),
         description=f"In percent of return: {', '.join(f'{fall.label} {fall.text}' for fall in falls)}.",

@@ -40,11 +40,9 @@ class TestRegression:
         assert drawn.falls[2].outline == "M268.46 46H138.31L132.31 52L138.31 58H268.46Z"
         assert drawn.falls[2].whisker == "M105.09 52H159.54M105.09 49v6M159.54 49v6"
         assert [(tick.position, tick.label) for tick in drawn.ticks] == [
-            (118.7, "−1.0"),
-            (152.74, "−0.5"),
-            (186.77, "0.0"),
-            (220.81, "+0.5"),
-            (254.85, "+1.0"),
+            (118.7, "−1"),
+            (186.77, "0"),
+            (254.85, "+1"),
         ]
         assert [fall.disputed for fall in drawn.falls] == [False, False, True, False, False]
         assert drawn.description == (
