@@ -60,7 +60,7 @@ class Samples:
             months=self.months[rows],
             security_ids=self.security_ids[rows],
             inputs=self.inputs[rows],
-            returns=self.returns[rows],
+            returns=self.returns[rows] if len(self.returns) else self.returns,
             known=self.known[rows],
         )
 

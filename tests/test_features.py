@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -166,6 +167,12 @@ class TestValidation:
         where = f"{name} of {row['security_id']} in {row['month']:%Y-%m} is {value}"
         with pytest.raises(SchemaError, match=where):
             rank_panel(bad, WINDOW)
+
+
+def test_some_of_the_samples_without_returns(training: Samples) -> None:
+    newest = replace(training, returns=np.empty(0)).where(training.months == training.months.max())
+    assert len(newest.inputs) > 0
+    assert len(newest.returns) == 0
 
 
 def test_some_of_the_samples(training: Samples) -> None:
