@@ -32,7 +32,7 @@ def test_a_month_of_two_thousand_stocks(endpoint: Endpoint) -> None:
     run = subprocess.run([*command, *config], env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert "Predicted total returns of 2018-12, as of 2018-11   dfm2, 1,972 stocks" in run.stdout
-    assert "Gates: 14 of 14 passed" in run.stdout
+    assert "Gates: 28 of 28 passed" in run.stdout
     peak = re.search(r"Published and verified as run [0-9a-f]{16}\. Peak memory (\d+\.\d+) GB", run.stdout)
     assert peak is not None
     assert float(peak[1]) < 3.0
