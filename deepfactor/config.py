@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 from deepfactor.attribution.rules import check_rules
 from deepfactor.config_files import ConfigFiles, read_config_files
 from deepfactor.errors import ConfigurationError
+from deepfactor.gate_config import GateConfig
 from deepfactor.models.names import check_models
 
 INCLUDE = Path(__file__).resolve().parents[1] / "include"
@@ -198,38 +199,6 @@ class AttributionConfig:
     """Of layer-wise relevance propagation: one for all layers, or those of the first, the hidden and the last layers;
     ``zero``, ``epsilon:0.001``, ``gamma:0.25`` or ``alpha-beta:2`` (``deepfactor.attribution.rules``). ``zero`` loses
     nothing and equals gradient × input."""
-
-
-AdvisoryGate = Literal[
-    "coverage", "credible size", "spread", "randomisation", "removal", "placebo", "members", "last month"
-]
-"""Those that a configuration may let warn only; bad data and a ledger that does not close always stop a month."""
-
-
-@dataclass(frozen=True, config=_STRICT)
-class GateConfig:
-    """Thresholds of the month's gates; there are no defaults, a gate without a threshold does not bless."""
-
-    ledger_tolerance: float
-    """Largest |inputs + bias + level + leak − prediction| relative to the predictions' scale."""
-    minimum_coverage: float
-    """Smallest share of the universe that gets a prediction."""
-    maximum_absolute_prediction: float
-    """Largest credible monthly return forecast, as a fraction."""
-    minimum_spread: float
-    """Smallest cross-sectional standard deviation of a model's predictions: a constant is no signal."""
-    maximum_randomised_correlation: float
-    """Largest mean rank correlation of an explanation with that of the same model with its top layer drawn anew."""
-    minimum_removal_share: float
-    """Smallest share of stocks whose prediction falls faster when inputs are taken away by relevance than at random."""
-    maximum_placebo_ratio: float
-    """Largest size that a descriptor of pure noise may be said to have, beside the mean of the real ones."""
-    minimum_member_agreement: float
-    """Smallest expected correlation of factor contributions with those of another ensemble from other seeds."""
-    minimum_month_correlation: float
-    """Smallest rank correlation of the model's factor contributions this month with those of last month's inputs."""
-    advisory: tuple[AdvisoryGate, ...]
-    """Gates that only warn where they fail; every other stops the month."""
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -13,7 +13,7 @@ from deepfactor.models.base import Network
 from deepfactor.models.names import EXPLAINED_MODELS
 from deepfactor.months import Month
 from deepfactor.objects import Reference
-from deepfactor.publication import Manifest, find_manifest
+from deepfactor.publication import Manifest, read_manifest
 from deepfactor.runs import Run
 from deepfactor.store import Store
 from deepfactor.terminal import console, expected_failures, opened_store
@@ -77,10 +77,7 @@ def export_model(store: Store, month: Month, model: str, run_id: str | None = No
 
 def _manifest(store: Store, month: Month, run_id: str | None) -> Manifest:
     if run_id is None:
-        manifest = find_manifest(store, month)
-        if manifest is None:
-            raise StoreError(f"{month} is not published in {store.url('')}: run the month first")
-        return manifest
+        return read_manifest(store, month)
     key = Run(month, run_id).key("manifest.json")
     try:
         body = store.get(key)

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from deepfactor.config import GateConfig
+from deepfactor.gate_config import GateConfig
 from deepfactor.models.names import EXPLAINED_MODELS
 from deepfactor.months import Month
 

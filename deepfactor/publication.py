@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from deepfactor.errors import IntegrityError, PublicationConflict, StoreError
+from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, StoreError
 from deepfactor.months import Month
 from deepfactor.objects import Reference, json_to_bytes
 from deepfactor.reports.month import MonthReport
@@ -17,6 +17,8 @@ from deepfactor.schemas import ATTRIBUTION, CORRELATIONS, PORTFOLIOS
 from deepfactor.store import Store, verify_all
 
 LOGGER = logging.getLogger(__name__)
+
+_MANIFESTS = "manifests/"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,21 @@ class Manifest:
     def report(self) -> Reference:
         """The month's HTML page."""
         return self.named_objects["report.html"]
+
+    def named(self, name: str) -> Reference:
+        """Return one of the objects.
+
+        Raises
+        ------
+        IntegrityError
+            If the manifest names none.
+        """
+        if name not in self.named_objects:
+            raise IntegrityError(
+                f"the manifest of {self.month} (run {self.run_id}) names no {name}: it was published by another "
+                "version; publish the month again with --replace"
+            )
+        return self.named_objects[name]
 
     def to_bytes(self) -> bytes:
         """Return the manifest as JSON."""
@@ -139,7 +156,18 @@ class PublishedMonth:
 
 def manifest_key(month: Month) -> str:
     """Return where a month's manifest lies."""
-    return f"manifests/{month}.json"
+    return f"{_MANIFESTS}{month}.json"
+
+
+def published_months(store: Store) -> list[Month]:
+    """Return all months that have a manifest, oldest first."""
+    months = []
+    for key in store.list(_MANIFESTS):
+        try:
+            months.append(Month.parse(key.removeprefix(_MANIFESTS).removesuffix(".json")))
+        except ConfigurationError:
+            continue
+    return sorted(months)
 
 
 def find_manifest(store: Store, month: Month) -> Manifest | None:
@@ -152,6 +180,20 @@ def find_manifest(store: Store, month: Month) -> Manifest | None:
     return Manifest.from_bytes(body, store.url(key))
 
 
+def read_manifest(store: Store, month: Month) -> Manifest:
+    """Return a month's manifest.
+
+    Raises
+    ------
+    StoreError
+        If the month is not published.
+    """
+    manifest = find_manifest(store, month)
+    if manifest is None:
+        raise StoreError(f"{month} is not published in {store.url('')}: run the month first")
+    return manifest
+
+
 def read_month(store: Store, month: Month) -> PublishedMonth:
     """Read a published month; every object is checked against the manifest.
 
@@ -162,7 +204,7 @@ def read_month(store: Store, month: Month) -> PublishedMonth:
     IntegrityError
         If an object is missing or its bytes differ.
     """
-    return open_month(store, _manifest(store, month))
+    return open_month(store, read_manifest(store, month))
 
 
 def open_month(store: Store, manifest: Manifest) -> PublishedMonth:
@@ -173,15 +215,7 @@ def open_month(store: Store, manifest: Manifest) -> PublishedMonth:
     IntegrityError
         If an object is missing or its bytes differ, or the manifest does not name one.
     """
-
-    def named(name: str) -> Reference:
-        if name not in manifest.named_objects:
-            raise IntegrityError(
-                f"the manifest of {manifest.month} (run {manifest.run_id}) names no {name}: it was published by "
-                "another version; publish the month again with --replace"
-            )
-        return manifest.named_objects[name]
-
+    named = manifest.named
     return PublishedMonth(
         manifest=manifest,
         signals=store.read_frame(named("signals.parquet")),
@@ -206,7 +240,7 @@ def verify_month(store: Store, month: Month) -> Manifest:
     IntegrityError
         Naming the first object that is missing or differs.
     """
-    manifest = _manifest(store, month)
+    manifest = read_manifest(store, month)
     verify_all(store, [*manifest.objects, *manifest.inputs])
     store.verify(Reference.to(_copy_key(manifest), manifest.to_bytes()))
     return manifest
@@ -264,10 +298,3 @@ def commit(store: Store, manifest: Manifest, *, replace: bool) -> bool:
 def _copy_key(manifest: Manifest) -> str:
     """Return where a run keeps what it has published."""
     return f"runs/{manifest.month}/{manifest.run_id}/manifest.json"
-
-
-def _manifest(store: Store, month: Month) -> Manifest:
-    manifest = find_manifest(store, month)
-    if manifest is None:
-        raise StoreError(f"{month} is not published in {store.url('')}: run the month first")
-    return manifest

@@ -8,7 +8,8 @@ from typing import Any, get_args
 import polars as pl
 import pytest
 
-from deepfactor.config import AdvisoryGate, load_config
+from deepfactor.config import load_config
+from deepfactor.gate_config import AdvisoryGate
 from deepfactor.gates import Gate, at_least, at_most, judge, warn_of
 from tests.conftest import AS_OF
 

@@ -85,9 +85,15 @@ class AbsoluteShares:
     dispersion: _F64
 
 
+def summed(inputs: _F64, by: Account) -> _F64:
+    """Return sums over the inputs of each factor, descriptor or lag, shape (…, names), of inputs of shape (…, 80)."""
+    sums: _F64 = inputs @ _MEMBERSHIP[by]
+    return sums
+
+
 def contributions(account: Relevance, by: Account) -> Contributions:
     """Sum relevance by factor, by descriptor (over lags) or by lag (over descriptors), for stocks or portfolios."""
-    members = account.member_inputs @ _MEMBERSHIP[by]
+    members = summed(account.member_inputs, by)
     return Contributions(
         names=ACCOUNTS[by],
         values=members.mean(axis=0),
@@ -110,7 +116,7 @@ def absolute_shares(account: Relevance, by: Account) -> AbsoluteShares:
 
 
 def _shares(inputs: _F64, by: Account) -> _F64:
-    sizes: _F64 = np.abs(inputs) @ _MEMBERSHIP[by]
+    sizes = summed(np.abs(inputs), by)
     total = sizes.sum(axis=-1, keepdims=True)
     shares: _F64 = np.divide(sizes, total, out=np.zeros_like(sizes), where=total > 0)
     return shares

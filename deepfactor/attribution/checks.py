@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from deepfactor.attribution.aggregation import summed
 from deepfactor.attribution.relevance import Relevance, relevance
 from deepfactor.attribution.rules import network_rules
 from deepfactor.config import AttributionConfig
-from deepfactor.features import FEATURE_FACTORS, Samples
+from deepfactor.features import Samples
 from deepfactor.models.base import Model, Network, member_seeds
 from deepfactor.models.blas import one_thread
 from deepfactor.months import Month
@@ -36,7 +37,6 @@ _RANDOMISED_STOCKS = 100
 _REMOVED_STOCKS = 400
 _STEPS = 10
 _RANDOM_ORDERS = 10
-_MEMBERSHIP = np.array([[factor == name for name in FACTORS] for factor in FEATURE_FACTORS], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def agreement(account: Relevance) -> Check:
     Check
         With ``pairwise``, the mean correlation of two members.
     """
-    members = account.member_inputs @ _MEMBERSHIP
+    members = summed(account.member_inputs, "factor")
     centred = members - members.mean(axis=1, keepdims=True)
     scale = np.sqrt((centred**2).mean(axis=1, keepdims=True))
     # A member that gives all stocks the same agrees with none.
@@ -232,7 +232,7 @@ def steadiness(explain: Explain, network: Network, samples: Samples, before: Sam
     """
     common, now, then = np.intersect1d(samples.security_ids, before.security_ids, return_indices=True)
     both = [
-        explain(network, each.inputs[rows].astype(np.float64)) @ _MEMBERSHIP
+        summed(explain(network, each.inputs[rows].astype(np.float64)), "factor")
         for each, rows in ((samples, now), (before, then))
     ]
     found = {

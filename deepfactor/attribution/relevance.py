@@ -6,7 +6,6 @@ the gradient: nothing is divided by a pre-activation that nearly vanishes.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from deepfactor.attribution.layers import Layer, Member, blocks
 from deepfactor.attribution.rules import Rule, Zero, layer_rules
+from deepfactor.cores import available_cores
 from deepfactor.models.base import Network
 
 _F64 = NDArray[np.float64]
@@ -135,14 +135,10 @@ def relevance(
         np.multiply(layers[0].entering, first, out=by_input[task])
 
     # Each block of stocks is for itself, so the bits do not depend on how many are worked on at once.
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         list(pool.map(explain, product(range(network.members), blocks(len(inputs)))))
     level = np.full(len(inputs), network.calibration.level)
     return Relevance(by_input, bias, leak, network.calibration(scores), level)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _propagate(layers: Sequence[Layer], rules: Sequence[Rule], slope: float, bias: _F64, leak: _F64) -> _F64:

@@ -78,7 +78,7 @@ class Zero:
     zero: it is the limit.
     """
 
-    def multipliers(self, sums: UnitSums, signal: _F64) -> tuple[_F64, _F64]:  # noqa: ARG002
+    def multipliers(self, sums: UnitSums, signal: _F64) -> tuple[_F64, _F64]:  # noqa: ARG002  as every rule
         """Return R / z, the signal, twice."""
         return signal, signal
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from rich.text import Text
 from deepfactor.address import configured_address
 from deepfactor.backtest.plan import chosen_months, narrowed
 from deepfactor.config import DEFAULT_CONFIG, INCLUDE, load_config
+from deepfactor.cores import available_cores
 from deepfactor.months import Month
 from deepfactor.terminal import console, expected_failures
 
@@ -54,7 +54,7 @@ def backtest_command(
                     chosen,
                     address,
                     settings,
-                    workers=min(workers or _cores(), _cores()),
+                    workers=min(workers or available_cores(), available_cores()),
                     memory=memory or _SHARE_OF_MEMORY * psutil.virtual_memory().available / 1e9,
                     report=report,
                 )
@@ -78,7 +78,3 @@ def _month(text: str | None) -> Month | None:
 
 def _names(text: str | None) -> list[str]:
     return [each.strip() for each in (text or "").split(",") if each.strip()]
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1

@@ -23,6 +23,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
+from deepfactor.cores import available_cores
 from deepfactor.errors import DeepfactorError
 
 # Read by the libraries when they are loaded.
@@ -91,7 +92,7 @@ class Workers:
         count
             How many tasks may run at once.
         """
-        threads = max(1, (os.cpu_count() or 1) // count)
+        threads = max(1, available_cores() // count)
         self._variables = dict.fromkeys(THREAD_VARIABLES, str(threads))
         self._count = count
         self._workers: list[_Worker] = []

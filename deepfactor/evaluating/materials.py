@@ -28,7 +28,6 @@ from deepfactor.evaluation.factors import DESCRIPTOR_RANKS, FACTOR_SCORES, facto
 from deepfactor.evaluation.forecasts import with_realised
 from deepfactor.evaluation.missing import known_months
 from deepfactor.evaluation.naive import with_naive
-from deepfactor.explaining.published import named
 from deepfactor.months import Month, month_range
 from deepfactor.publication import Manifest, find_manifest
 from deepfactor.schemas import ATTRIBUTION, CORRELATIONS, SHARES, SIGNALS, Table
@@ -157,7 +156,7 @@ def read_materials(store: Store, first: Month, last: Month, config: Config | Non
 def _read_month(store: Store, manifest: Manifest, returns: pl.DataFrame) -> _MonthRead:
     signals = with_realised(_table(store, manifest, SIGNALS), returns)
     # Naive forecasts know what the month's own run knew, and no later correction.
-    own = read_returns(store, named(manifest, "descriptors.parquet"))
+    own = read_returns(store, manifest.named("descriptors.parquet"))
     means = {manifest.month.first_day: _training_mean(store, manifest)}
     return _MonthRead(
         forecasts=with_naive(signals, means, own),
@@ -170,7 +169,7 @@ def _read_month(store: Store, manifest: Manifest, returns: pl.DataFrame) -> _Mon
 def _training_mean(store: Store, manifest: Manifest) -> float:
     """Return the mean return of the training window, which is that of all models, from the signal model's card."""
     name = f"models/{manifest.signal_model}/card.json"
-    mean = store.read_json(named(manifest, name)).get("mean_return")
+    mean = store.read_json(manifest.named(name)).get("mean_return")
     if not isinstance(mean, float | int) or not isfinite(mean):
         raise IntegrityError(
             f"{name} of {manifest.month} (run {manifest.run_id}) does not tell the mean return of the training window: "
@@ -181,7 +180,7 @@ def _training_mean(store: Store, manifest: Manifest) -> float:
 
 def _descriptor_ranks(store: Store, manifest: Manifest) -> pl.DataFrame:
     """Return ``factors.DESCRIPTOR_RANKS``: the signal model's inputs of the month itself."""
-    reference = named(manifest, "attribution.parquet")
+    reference = manifest.named("attribution.parquet")
     body = BytesIO(store.read(reference))
     _check_columns(ATTRIBUTION, pl.read_parquet_schema(body), manifest)
     inputs = pl.scan_parquet(body).filter(pl.col("lag") == 0, pl.col("model") == manifest.signal_model)
@@ -189,7 +188,7 @@ def _descriptor_ranks(store: Store, manifest: Manifest) -> pl.DataFrame:
 
 
 def _table(store: Store, manifest: Manifest, table: Table) -> pl.DataFrame:
-    frame = store.read_frame(named(manifest, f"{table.name}.parquet"))
+    frame = store.read_frame(manifest.named(f"{table.name}.parquet"))
     _check_columns(table, frame.schema, manifest)
     return table.check(frame, f"{table.name}.parquet of {manifest.month} (run {manifest.run_id})")
 

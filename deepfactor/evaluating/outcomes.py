@@ -12,12 +12,11 @@ import polars as pl
 from deepfactor.backtest.plan import describing, sources_of_returns
 from deepfactor.config import Config
 from deepfactor.descriptors import DESCRIPTORS
-from deepfactor.errors import ConfigurationError, IntegrityError
+from deepfactor.errors import IntegrityError
 from deepfactor.evaluation.forecasts import RETURNS
-from deepfactor.explaining.published import named
 from deepfactor.months import Month
 from deepfactor.objects import Reference
-from deepfactor.publication import find_manifest, manifest_key
+from deepfactor.publication import find_manifest, published_months
 from deepfactor.runs import read_record
 from deepfactor.schemas import MARKET
 from deepfactor.store import Store
@@ -55,18 +54,6 @@ class Outcome:
             "published": self.published,
             "descriptors_sha256": self.descriptors.sha256,
         }
-
-
-def published_months(store: Store) -> list[Month]:
-    """Return all months that have a manifest, oldest first."""
-    start, end = manifest_key(Month.of(2000, 1)).split("2000-01")
-    months = []
-    for key in store.list(start):
-        try:
-            months.append(Month.parse(key.removeprefix(start).removesuffix(end)))
-        except ConfigurationError:
-            continue
-    return sorted(months)
 
 
 def outcomes(store: Store, months: Iterable[Month]) -> dict[Month, Outcome]:
@@ -180,7 +167,7 @@ def _published(store: Store, month: Month) -> Outcome:
     if manifest is None:
         raise IntegrityError(f"the manifest of {month} has just gone from {store.url('')}: evaluate again")
     market = manifest.named_objects.get(_MARKET)
-    return Outcome(month, manifest.run_id, True, named(manifest, _DESCRIPTORS), market)
+    return Outcome(month, manifest.run_id, True, manifest.named(_DESCRIPTORS), market)
 
 
 def _by_outcome(found: Mapping[Month, Outcome]) -> list[tuple[Outcome, list[Month]]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from deepfactor.descriptors import NAMES
-from deepfactor.explaining.published import PublishedModel, named
+from deepfactor.explaining.published import PublishedModel
 from deepfactor.reports.numbers import legible
 from deepfactor.store import Store
 
@@ -24,7 +24,7 @@ def why_absent(store: Store, published: PublishedModel, security_id: str) -> str
     security_id
         A stock that is not in its signals.
     """
-    descriptors = store.read_frame(named(published.manifest, "descriptors.parquet"))
+    descriptors = store.read_frame(published.manifest.named("descriptors.parquet"))
     rows = descriptors.filter(security_id=security_id).sort("month")
     reason = _reason(rows, published)
     like = nearest(security_id, published.security_ids.tolist()) if rows.is_empty() else []

@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from deepfactor.explaining.explanation import Driver
-from deepfactor.explaining.published import PublishedModel, named
+from deepfactor.explaining.published import PublishedModel
 from deepfactor.explaining.subjects import Subject
 from deepfactor.explaining.words import WORDINGS, Rank, sentence, value_phrase, when
 from deepfactor.features import FEATURE_FACTORS, FEATURES
@@ -87,7 +87,7 @@ def _words(published: PublishedModel, subject: Subject, place: int) -> str:
 
 def _values(store: Store, published: PublishedModel, security_id: str) -> dict[tuple[str, int], float | None]:
     """Return a stock's descriptors by name and lag."""
-    rows = store.read_frame(named(published.manifest, "descriptors.parquet")).filter(security_id=security_id)
+    rows = store.read_frame(published.manifest.named("descriptors.parquet")).filter(security_id=security_id)
     found: dict[tuple[str, int], float | None] = {}
     for lag in LAGS:
         month = rows.filter(pl.col("month") == (published.month + -lag).first_day)

@@ -13,12 +13,11 @@ from deepfactor.attribution.change import CrossSection
 from deepfactor.attribution.relevance import Relevance
 from deepfactor.attribution.rules import network_rules
 from deepfactor.attribution.tables import RELEVANCE
-from deepfactor.errors import ConfigurationError, IntegrityError, StoreError
+from deepfactor.errors import ConfigurationError, IntegrityError
 from deepfactor.features import FEATURES
 from deepfactor.models.base import Network
 from deepfactor.months import Month
-from deepfactor.objects import Reference
-from deepfactor.publication import Manifest, find_manifest
+from deepfactor.publication import Manifest, read_manifest
 from deepfactor.reports.numbers import figure, legible
 from deepfactor.schemas import ATTRIBUTION, LEDGER, PORTFOLIOS, SHARES, SIGNALS, Table
 from deepfactor.store import Store
@@ -122,12 +121,10 @@ def read_model_month(store: Store, month: Month, model: str | None = None) -> Pu
     IntegrityError
         If an object is missing or differs, or its tables do not fit together.
     """
-    manifest = find_manifest(store, month)
-    if manifest is None:
-        raise StoreError(f"{month} is not published in {store.url('')}: run the month first")
+    manifest = read_manifest(store, month)
     name = model or manifest.signal_model
     tables = {
-        table.name: store.read_frame(named(manifest, f"{table.name}.parquet"))
+        table.name: store.read_frame(manifest.named(f"{table.name}.parquet"))
         for table in (SIGNALS, LEDGER, RELEVANCE, ATTRIBUTION, PORTFOLIOS, SHARES)
     }
     _check_model(tables, manifest, name)
@@ -137,7 +134,7 @@ def read_model_month(store: Store, month: Month, model: str | None = None) -> Pu
     }
     security_ids = of_model["signals"]["security_id"].to_numpy().astype(str)
     inputs, known = _inputs(of_model["attribution"], security_ids, manifest)
-    network = Network.from_bytes(store.read(named(manifest, f"models/{name}/weights.safetensors")))
+    network = Network.from_bytes(store.read(manifest.named(f"models/{name}/weights.safetensors")))
     rules = tuple(str(manifest.facts.get(RULES_FACT, _RULES_UNSAID)).split(", "))
     return PublishedModel(
         manifest=manifest,
@@ -151,23 +148,6 @@ def read_model_month(store: Store, month: Month, model: str | None = None) -> Pu
         cross_section=CrossSection(security_ids, inputs, network, network_rules(rules, len(network.kernels))),
         known=known,
     )
-
-
-def named(manifest: Manifest, name: str) -> Reference:
-    """Return one of a manifest's objects.
-
-    Raises
-    ------
-    IntegrityError
-        If it names none.
-    """
-    try:
-        return manifest.named_objects[name]
-    except KeyError:
-        raise IntegrityError(
-            f"the manifest of {manifest.month} (run {manifest.run_id}) names no {name}: it was published by another "
-            "version; publish the month again with --replace"
-        ) from None
 
 
 def _check_model(tables: dict[str, pl.DataFrame], manifest: Manifest, model: str) -> None:

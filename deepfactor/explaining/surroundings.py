@@ -9,12 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from deepfactor.errors import ConfigurationError
 from deepfactor.explaining.published import PublishedModel
 from deepfactor.explaining.subjects import Subject
 from deepfactor.features import FEATURES
 from deepfactor.months import Month
-from deepfactor.publication import find_manifest, manifest_key
+from deepfactor.publication import find_manifest, published_months
 from deepfactor.schemas import SHARES
 from deepfactor.store import Store
 
@@ -66,13 +65,8 @@ def shares_until(store: Store, month: Month, model: str) -> pl.DataFrame:
 
     Months without the model are not in it, nor are those whose table is of another version, which is logged.
     """
-    start, end = manifest_key(month).split(str(month))
     references = []
-    for key in store.list(start):
-        try:
-            each = Month.parse(key.removeprefix(start).removesuffix(end))
-        except ConfigurationError:
-            continue
+    for each in published_months(store):
         manifest = find_manifest(store, each) if each <= month else None
         if manifest is not None and _SHARES in manifest.named_objects:
             references.append(manifest.named_objects[_SHARES])

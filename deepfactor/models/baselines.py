@@ -6,12 +6,12 @@ support vectors to SVR's own tolerance, and another random forest, whose splits 
 
 from __future__ import annotations
 
-import os
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deepfactor.cores import available_cores
 from deepfactor.models.base import Network
 from deepfactor.models.blas import one_thread
 from deepfactor.models.forest import Forest
@@ -147,4 +147,4 @@ def _scaled_gamma(inputs: NDArray[np.float32]) -> float:
 
 def _several_threads() -> int:
     """Return the number of cores, two at least: one thread sums up in another order than several do."""
-    return max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return max(2, available_cores())

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from deepfactor.backtest.workers import THREAD_VARIABLES, Failure, Outcome, Workers
+from deepfactor.cores import available_cores
 from deepfactor.errors import HistoryError
 
 
@@ -104,7 +105,7 @@ def test_a_process_that_was_killed_while_it_had_nothing_to_do_is_replaced() -> N
 
 def test_each_has_its_share_of_the_cores() -> None:
     before = environment()
-    cores = os.cpu_count() or 1
+    cores = available_cores()
     for count in (1, cores):
         with Workers(count) as workers:
             workers.start(1, environment)

@@ -10,11 +10,10 @@ import pytest
 from deepfactor.config import Config
 from deepfactor.errors import PublicationConflict
 from deepfactor.evaluating.evaluate import evaluate
-from deepfactor.evaluating.outcomes import published_months
 from deepfactor.evaluating.results import find_evaluation
 from deepfactor.monthly import run_month
 from deepfactor.months import Month
-from deepfactor.publication import find_manifest, read_month
+from deepfactor.publication import find_manifest, published_months, read_month
 from deepfactor.runs import Run, read_record
 from deepfactor.store import Store
 from tests.conftest import AS_OF
