@@ -9,12 +9,21 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from scipy.stats import norm as normal
 from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
 from deepfactor.errors import ConfigurationError, SchemaError
 from deepfactor.evaluation.performance import FEWEST_MONTHS_FOR_T
-from deepfactor.evaluation.significance import Estimate, MeanTest, Regression, mean_test, newey_west_lags, regression
+from deepfactor.evaluation.significance import (
+    Estimate,
+    MeanTest,
+    Regression,
+    critical_t,
+    mean_test,
+    newey_west_lags,
+    regression,
+)
 
 # Monthly returns in basis points, of either sign and of no pattern.
 POINTS = st.integers(-3000, 3000).map(lambda points: points / 1e4)
@@ -60,9 +69,41 @@ def statsmodels_fit(returns: NDArray[np.float64], design: NDArray[np.float64], l
 
 
 def assert_as_statsmodels(estimate: Estimate, fit: Any, place: int) -> None:
-    found = [estimate.value, estimate.standard_error, estimate.t, estimate.p_value, estimate.lower, estimate.upper]
-    theirs = [each[place] for each in (fit.params, fit.bse, fit.tvalues, fit.pvalues, *fit.conf_int().T)]
-    assert found == pytest.approx(theirs, rel=1e-9)
+    # Its p and interval are those of T - K degrees of freedom.
+    found = [estimate.value, estimate.standard_error, estimate.t]
+    assert found == pytest.approx([each[place] for each in (fit.params, fit.bse, fit.tvalues)], rel=1e-9)
+
+
+def slow_reference(design: NDArray[np.float64], place: int, lags: int) -> tuple[NDArray[np.float64], float]:
+    """What a coefficient's squared error is if errors are independent and normal with a variance of one.
+
+    Returns weights of independent χ² with one degree of freedom, and the true variance of the coefficient.
+    """
+    months, width = design.shape
+    inverse = np.linalg.inv(design.T @ design)
+    annihilator = np.eye(months) - design @ inverse @ design.T
+    pull = design @ inverse[:, place]
+    form = np.zeros((months, months))
+    for t in range(months):
+        for s in range(max(0, t - lags), min(months, t + lags + 1)):
+            form[t, s] = (1 - abs(t - s) / (lags + 1)) * pull[t] * pull[s]
+    form *= months / (months - width)
+    return np.linalg.eigvalsh(annihilator @ form @ annihilator), float(pull @ pull)
+
+
+def rejections(critical: float, weights: NDArray[np.float64], variance: float, draws: int = 20_000) -> float:
+    """How often t exceeds a value: a mean over drawn errors, which a least squares coefficient does not depend on."""
+    squares = np.random.default_rng(0).chisquare(1, (draws, len(weights))) @ weights
+    return float(2 * normal.sf(critical * np.sqrt(squares / variance)).mean())
+
+
+def assert_satterthwaite(estimate: Estimate, design: NDArray[np.float64], place: int, lags: int) -> None:
+    weights, variance = slow_reference(design, place, lags)
+    degrees = weights.sum() ** 2 / (weights**2).sum()
+    scale = sqrt(weights.sum() / variance)
+    reach = student.ppf(0.975, degrees) / scale * estimate.standard_error
+    assert estimate.p_value == pytest.approx(2 * student.sf(abs(estimate.t) * scale, degrees))
+    assert (estimate.lower, estimate.upper) == pytest.approx((estimate.value - reach, estimate.value + reach))
 
 
 @pytest.mark.parametrize(("months", "lags"), [(1, 1), (12, 2), (30, 3), (60, 3), (99, 3), (100, 4), (120, 4), (300, 5)])
@@ -79,17 +120,22 @@ class TestMean:
         assert found.mean.value == 6.5
         assert found.mean.standard_error == pytest.approx(error)
         assert found.mean.t == pytest.approx(6.5 / error)
+
+    def test_without_lags_by_hand(self) -> None:
+        found = of_mean(np.arange(1.0, 13.0), lags=0).mean
+        error = sqrt(143 / 11 / 12)
+        assert found.standard_error == pytest.approx(error)
         # The 97.5th percentile of Student's t with 11 degrees, from a printed table.
-        assert found.mean.upper == pytest.approx(6.5 + 2.201 * error, abs=1e-3)
-        assert found.mean.lower == pytest.approx(6.5 - 2.201 * error, abs=1e-3)
-        assert found.mean.p_value == pytest.approx(2 * student.sf(6.5 / error, 11))
+        assert found.upper == pytest.approx(6.5 + 2.201 * error, abs=1e-3)
+        assert found.lower == pytest.approx(6.5 - 2.201 * error, abs=1e-3)
+        assert found.p_value == pytest.approx(2 * student.sf(6.5 / error, 11))
 
     def test_frozen(self) -> None:
-        # As statsmodels 0.15 gives them.
+        # Value and error as statsmodels 0.15 gives them.
         found = of_mean(autocorrelated(60, 0.3, seed=1))
         assert found.lags == 3
         assert (found.mean.value, found.mean.standard_error, found.mean.p_value) == pytest.approx(
-            (0.002049846, 0.0039619773, 0.60682564), rel=1e-6
+            (0.002049846, 0.0039619773, 0.61911445), rel=1e-6
         )
 
     def test_without_lags_it_is_the_ordinary_t(self) -> None:
@@ -102,8 +148,9 @@ class TestMean:
     @pytest.mark.parametrize(("months", "lags"), [(12, None), (30, None), (60, 0), (120, None), (120, 11)])
     def test_as_statsmodels(self, months: int, lags: int | None) -> None:
         values = autocorrelated(months, 0.4, seed=months)
-        found = of_mean(values, lags)
-        assert_as_statsmodels(found.mean, statsmodels_fit(values, np.ones((months, 1)), found.lags), 0)
+        found, design = of_mean(values, lags), np.ones((months, 1))
+        assert_as_statsmodels(found.mean, statsmodels_fit(values, design, found.lags), 0)
+        assert_satterthwaite(found.mean, design, 0, found.lags)
 
     @settings(max_examples=25, deadline=None)
     @given(SERIES, st.integers(0, 6))
@@ -133,18 +180,56 @@ class TestMean:
         values = autocorrelated(120, 0.6, seed=3)
         assert of_mean(values).mean.standard_error > 1.3 * of_mean(values, lags=0).mean.standard_error
 
-    @pytest.mark.parametrize(("months", "percent"), [(12, 9), (30, 7), (60, 6), (120, 5.5)])
-    def test_rejections_where_there_is_nothing(self, months: int, percent: float) -> None:
+    @pytest.mark.parametrize("months", [12, 30, 60, 120])
+    def test_rejections_where_there_is_nothing(self, months: int) -> None:
         series = np.random.default_rng(months).standard_normal((1500, months))
-        expected = percent / 100
-        tolerance = 3 * sqrt(expected * (1 - expected) / len(series))
-        assert _share(of_mean(each).mean.p_value for each in series) == pytest.approx(expected, abs=tolerance)
-        assert _share(of_mean(each, lags=0).mean.p_value for each in series) == pytest.approx(0.05, abs=tolerance)
+        tolerance = 3 * sqrt(0.05 * 0.95 / len(series))
+        for lags in (None, 0):
+            share = _share(of_mean(each, lags).mean.p_value for each in series)
+            assert share == pytest.approx(0.05, abs=tolerance)
+
+    def test_with_the_degrees_of_the_ordinary_t_there_are_too_many(self) -> None:
+        series = np.random.default_rng(30).standard_normal((1500, 30))
+        share = _share(2 * student.sf(abs(of_mean(each).mean.t), 29) for each in series)
+        assert share > 0.05 + 3 * sqrt(0.05 * 0.95 / len(series))
+
+    @pytest.mark.parametrize("months", [12, 24, 30, 60, 120])
+    def test_the_exact_distribution(self, months: int) -> None:
+        lags = newey_west_lags(months)
+        share = rejections(critical_t(months), *slow_reference(np.ones((months, 1)), 0, lags))
+        assert 0.043 < share < 0.0505
+
+    @pytest.mark.parametrize("months", [24, 30, 36, 60, 120, 240])
+    def test_the_distribution_of_many_months_and_a_share_of_lags(self, months: int) -> None:
+        # Kiefer and Vogelsang (2005), table 1: Bartlett's kernel, 97.5 %; their variance is divided by T.
+        share = (newey_west_lags(months) + 1) / months
+        theirs = 1.96 + 2.9694 * share + 0.4160 * share**2 - 0.5324 * share**3
+        assert critical_t(months) == pytest.approx(theirs * sqrt((months - 1) / months), rel=0.01)
+
+    @given(SERIES, st.integers(0, 6))
+    def test_the_critical_t(self, values: NDArray[np.float64], lags: int) -> None:
+        assume(np.ptp(values) > 0)
+        found, critical = of_mean(values, lags).mean, critical_t(len(values), lags)
+        assert found.upper - found.value == pytest.approx(critical * found.standard_error)
+        assume(abs(found.p_value - 0.05) > 1e-9)
+        assert (abs(found.t) > critical) == (found.p_value < 0.05)
+
+    def test_the_critical_t_falls_to_that_of_normal_months(self) -> None:
+        values = [critical_t(months, 3) for months in (12, 30, 120, 400)]
+        assert values == sorted(values, reverse=True)
+        assert values[-1] == pytest.approx(normal.ppf(0.975), rel=0.02)
+        assert critical_t(30, 0) == pytest.approx(student.ppf(0.975, 29))
+
+    def test_there_is_no_critical_t_of_few_months(self) -> None:
+        with pytest.raises(ConfigurationError, match="no t is told of 11 months: 12 are needed"):
+            critical_t(11)
+        with pytest.raises(ConfigurationError, match="30 lags of 30 months"):
+            critical_t(30, 30)
 
     def test_rejections_where_months_resemble_each_other(self) -> None:
         series = [autocorrelated(120, 0.5, seed) - 0.004 for seed in range(500)]
         with_lags, without = (_share(of_mean(each, lags).mean.p_value for each in series) for lags in (None, 0))
-        assert with_lags < 0.15 < without
+        assert with_lags < 0.13 < 0.2 < without
 
     @pytest.mark.parametrize("values", [np.arange(11.0), np.zeros(0), np.full(30, 0.1), np.zeros(30)])
     def test_too_few_months_or_no_variation(self, values: NDArray[np.float64]) -> None:
@@ -178,7 +263,7 @@ class TestRegression:
         assert (found.alpha.standard_error, found.betas[0].standard_error) == pytest.approx(
             (sqrt(1 / 14), sqrt(1 / 14))
         )
-        assert found.betas[0].p_value == pytest.approx(2 * student.sf(3 * sqrt(14), 14))
+        assert_satterthwaite(found.betas[0], np.column_stack([np.ones(16), factor]), 1, 0)
         # The factor varies by 3² · 16, the residuals by 16.
         assert found.r_squared == pytest.approx(0.9)
         assert found.adjusted_r_squared == pytest.approx(1 - 0.1 * 15 / 14)
@@ -193,9 +278,11 @@ class TestRegression:
     def test_as_statsmodels(self, months: int, width: int, lags: int | None) -> None:
         returns, factors = market(months, width, seed=months)
         found = of_regression(returns, factors, lags)
-        fit = statsmodels_fit(returns, np.column_stack([np.ones(months), factors]), found.lags)
+        design = np.column_stack([np.ones(months), factors])
+        fit = statsmodels_fit(returns, design, found.lags)
         for place, estimate in enumerate((found.alpha, *found.betas)):
             assert_as_statsmodels(estimate, fit, place)
+            assert_satterthwaite(estimate, design, place, found.lags)
         assert (found.r_squared, found.adjusted_r_squared) == pytest.approx((fit.rsquared, fit.rsquared_adj))
 
     @pytest.mark.parametrize("lags", [0, 1, 5])
@@ -230,12 +317,19 @@ class TestRegression:
         # But for the degrees of freedom.
         assert found.alpha.standard_error == pytest.approx(mean.standard_error * sqrt(23 / 22))
 
-    @pytest.mark.parametrize(("months", "percent"), [(24, 9), (60, 7), (120, 6)])
-    def test_rejections_where_there_is_nothing(self, months: int, percent: float) -> None:
+    @pytest.mark.parametrize("months", [18, 24, 60, 120])
+    def test_rejections_where_there_is_nothing(self, months: int) -> None:
         draws = np.random.default_rng(months).standard_normal((400, months, 7))
-        expected = percent / 100
         share = _share(of_regression(each[:, 0], each[:, 1:]).alpha.p_value for each in draws)
-        assert share == pytest.approx(expected, abs=3 * sqrt(expected * (1 - expected) / len(draws)))
+        assert share == pytest.approx(0.05, abs=3 * sqrt(0.05 * 0.95 / len(draws)))
+
+    @pytest.mark.parametrize(("months", "width"), [(18, 6), (30, 3), (60, 6)])
+    def test_the_exact_distribution(self, months: int, width: int) -> None:
+        returns, factors = market(months, width, seed=10)
+        found = of_regression(returns, factors)
+        critical = (found.alpha.upper - found.alpha.value) / found.alpha.standard_error
+        design = np.column_stack([np.ones(months), factors])
+        assert 0.043 < rejections(critical, *slow_reference(design, 0, found.lags)) < 0.053
 
     def test_too_few_months(self) -> None:
         returns, factors = market(FEWEST_MONTHS_FOR_T + 5, 6, seed=6)
