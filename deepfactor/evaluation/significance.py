@@ -107,7 +107,7 @@ def mean_test(values: _F64, lags: int | None = None) -> MeanTest | None:
     2016, of other robust errors). The critical t is within 1 % of Kiefer and Vogelsang's for a fixed share of lags from
     24 months on. Tests then reject 4½ % at 12 months and 5 % of more. Of months that resemble each other the error
     allows for so many lags only: with an autocorrelation of .3 they reject 8½ % at 12 and 24 months, 7½ % at 30 and 60
-    (with T − 1 degrees 15, 12, 11 and 9 %); ``benchmarks/truth.py --part size`` prints all of this.
+    (with T − 1 degrees 15, 12, 11 and 9 %); ``benchmarks/newey_west_size.py`` prints all of this.
 
     Parameters
     ----------
