@@ -22,11 +22,12 @@ _IRRELEVANT = (
     "evaluation",
     "explaining",
     "exporting.py",
+    "reports/evaluation",
     "reports/explanation.py",
     "stack",
     "terminal.py",
 )
-_IRRELEVANT_TEMPLATES = "explanation."
+_IRRELEVANT_TEMPLATES = ("evaluation.", "explanation.")
 
 _LIBRARIES = (
     "daal",

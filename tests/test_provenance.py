@@ -27,6 +27,8 @@ def test_the_version_follows_the_sources_that_decide_numbers(tmp_path: Path, mon
     (package / "stack" / "ports.py").write_text("c = 2\n")
     (package / "terminal.py").write_text("d = 2\n")
     (package / "reports" / "explanation.py").write_text("f = 2\n")
+    (package / "reports" / "evaluation").mkdir()
+    (package / "reports" / "evaluation" / "page.py").write_text("g = 2\n")
     assert version() == first
     (package / "reports" / "month.py").write_text("e = 2\n")
     second = version()
@@ -45,7 +47,9 @@ def test_what_is_made_on_demand_decides_nothing(tmp_path: Path, monkeypatch: pyt
     names = set(provenance._files())
     assert "deepfactor/attribution/relevance.py" in names
     assert not {"deepfactor/attribution/change.py", "deepfactor/explaining/explain.py"} & names
+    assert not [name for name in names if name.startswith("deepfactor/reports/evaluation")]
     (templates / "explanation.html.j2").write_text("b")
+    (templates / "evaluation.css").write_text("b")
     assert set(provenance._files()) == names
     (templates / "month.html.j2").write_text("c")
     assert set(provenance._files()) == names | {"templates/month.html.j2"}

@@ -35,18 +35,24 @@ def evaluate_command(
         bool, typer.Option(help="Replace what was evaluated with other parameters, or with more results.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary for machines.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the published page to a file, too.", dir_okay=False)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the page that is there.")] = False,
 ) -> None:
-    """Hold published months against the returns that came, and publish tables of what they were worth.
+    """Hold published months against the returns that came, and publish tables and a page of what they were worth.
 
     Only published months are read. A month whose result is not known yet is scored as soon as a later month is
     published; with --source or --config the month after it is fetched and described for its returns.
     """
+    if html is not None and html.exists() and not force:
+        raise typer.BadParameter(f"{html} would be overwritten: pass --force", param_hint="--html")
+
     from deepfactor.config import DEFAULT_CONFIG, load_config
     from deepfactor.evaluating.evaluate import evaluate
     from deepfactor.evaluating.parameters import Parameters
     from deepfactor.evaluating.summary import summary
     from deepfactor.evaluating.terminal import evaluation_text
     from deepfactor.objects import json_to_bytes
+    from deepfactor.reports.evaluation.page import NAME
 
     given = {"missing_return": missing_return, "basis_points": basis_points}
     parameters = Parameters(**{name: value for name, value in given.items() if value is not None}, trials=trials)
@@ -55,9 +61,19 @@ def evaluate_command(
         evaluation, manifest = evaluate(
             store, Month.parse(first), Month.parse(last), parameters, config=settings, replace=replace
         )
+        if html is not None:
+            _write(html, store.read(manifest.named_objects[NAME]))
         if as_json:
             typer.echo(json_to_bytes(summary(evaluation)).decode(), nl=False)
             return
         console().print(evaluation_text(evaluation))
         place = store.url(f"evaluations/{manifest.evaluation_id}")
         console().print(Text(f"Tables, summary.md and summary.json: {place}/"), soft_wrap=True)
+        console().print(Text(f"The page: {html or f'{place}/{NAME}'}"), soft_wrap=True)
+
+
+def _write(path: Path, page: bytes) -> None:
+    try:
+        path.write_bytes(page)
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--html") from None

@@ -8,6 +8,7 @@ from deepfactor.evaluating.materials import read_materials
 from deepfactor.evaluating.parameters import USUAL, Parameters
 from deepfactor.evaluating.results import EvaluationManifest, bodies, manifest_key, publish
 from deepfactor.months import Month
+from deepfactor.reports.evaluation.page import NAME, render_evaluation
 from deepfactor.store import Store
 
 
@@ -52,4 +53,5 @@ def evaluate(
     # Before anything is read, so that what is written meanwhile is not lost.
     seen = store.etag(manifest_key(first, last))
     evaluation = evaluated(read_materials(store, first, last, config), parameters)
-    return evaluation, publish(store, evaluation, bodies(evaluation), seen, replace=replace)
+    objects = bodies(evaluation) | {NAME: render_evaluation(evaluation)}
+    return evaluation, publish(store, evaluation, objects, seen, replace=replace)

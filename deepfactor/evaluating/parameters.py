@@ -9,14 +9,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 from deepfactor import __version__
+from deepfactor.config import INCLUDE
 from deepfactor.errors import ConfigurationError
 from deepfactor.evaluation.missing import MISSING_RETURN
 from deepfactor.evaluation.trading import BASIS_POINTS
 from deepfactor.provenance import code_version
 
 _PACKAGE = Path(__file__).parents[1]
-_SOURCES = ("evaluation", "evaluating")
-# What only shows an evaluation.
+_TEMPLATES = INCLUDE / "templates"
+_SOURCES = ("evaluation", "evaluating", "reports/evaluation")
+# What shows an evaluation at a terminal only.
 _SHOWN = frozenset({"command.py", "terminal.py"})
 # Decides numbers here, beyond what decides those of a run.
 _LIBRARY = "scipy"
@@ -60,11 +62,11 @@ USUAL = Parameters()
 
 @lru_cache(maxsize=1)
 def evaluation_version() -> str:
-    """Return the package's version with a digest of all code that decides what an evaluation says."""
+    """Return the package's version with a digest of all code that decides what an evaluation says, its page too."""
     digest = hashlib.sha256(f"{code_version()}\0{_LIBRARY}={version(_LIBRARY)}\0".encode())
-    for folder in _SOURCES:
-        for path in sorted((_PACKAGE / folder).glob("*.py")):
-            if path.name not in _SHOWN:
-                digest.update(f"{folder}/{path.name}\0".encode())
-                digest.update(path.read_bytes())
+    sources = [path for folder in _SOURCES for path in sorted((_PACKAGE / folder).glob("*.py"))]
+    for path in (*sources, *sorted(_TEMPLATES.glob("evaluation.*"))):
+        if path.name not in _SHOWN:
+            digest.update(f"{path.parent.name}/{path.name}\0".encode())
+            digest.update(path.read_bytes())
     return f"{__version__}+{digest.hexdigest()[:12]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,12 +54,22 @@ class Scale:
         """Return where many values lie."""
         return self.start + (values - self.low) / (self.high - self.low) * self.length
 
-    def ticks(self, count: int) -> tuple[Tick, ...]:
-        """Return some ``count`` round values within the scale, as percent."""
+    def ticks(self, count: int, written: Callable[[float, int], str] = percent, unit: float = 0.01) -> tuple[Tick, ...]:
+        """Return some ``count`` round values within the scale.
+
+        Parameters
+        ----------
+        count
+            Roughly how many.
+        written
+            Writes a value with so many decimals of its unit.
+        unit
+            Of what is written.
+        """
         step = next_round((self.high - self.low) / count)
-        digits = max(0, -math.floor(math.log10(step * 100) + 1e-9))
+        digits = max(0, -math.floor(math.log10(step / unit) + 1e-9))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return tuple(Tick(self.at(number * step), percent(number * step, digits)) for number in range(first, last + 1))
+        return tuple(Tick(self.at(number * step), written(number * step, digits)) for number in range(first, last + 1))
 
 
 def next_round(width: float) -> float:

@@ -15,21 +15,26 @@ from deepfactor.reports import numbers
 _TEMPLATES = INCLUDE / "templates"
 
 
-def render_page(template: str, style: str, script: str | None, **content: Any) -> bytes:
+def render_page(template: str, style: str | tuple[str, ...], script: str | None, **content: Any) -> bytes:
     """Return a page in UTF-8; the same content gives the same bytes.
 
     Parameters
     ----------
     template, style, script
         Files of ``include/templates``. The template gets the texts of the other two as ``style`` and ``script``, and as
-        ``style_hash`` and ``script_hash`` what a content security policy allows them by. A page may have no script.
+        ``style_hash`` and ``script_hash`` what a content security policy allows them by. Of several styles a later one
+        prevails; a page may have no script.
     content
         What the template shows. Text is escaped.
     """
-    files = {"style": style} | ({"script": script} if script else {})
-    texts = {name: (_TEMPLATES / file).read_text(encoding="utf-8") for name, file in files.items()}
+    files = {"style": (style,) if isinstance(style, str) else style} | ({"script": (script,)} if script else {})
+    texts = {name: "".join(map(_text, each)) for name, each in files.items()}
     hashes = {f"{name}_hash": _csp_hash(text) for name, text in texts.items()}
     return _environment().get_template(template).render(**content, **texts, **hashes).encode()
+
+
+def _text(file: str) -> str:
+    return (_TEMPLATES / file).read_text(encoding="utf-8")
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -12,13 +12,13 @@ from deepfactor.errors import SchemaError
 from deepfactor.months import Month
 from deepfactor.reports.axes import Scale, Tick, rounded
 from deepfactor.reports.numbers import percent
+from deepfactor.reports.time_axis import area, curve, month_ticks, path, runs
 from deepfactor.schemas import FACTORS, SHARES
 
 # A share with its dispersion, by month's ordinal.
 _Months = Mapping[int, tuple[float, float]]
 
 _TOP = 8.0
-_LABELS = 5
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def shares_over_time(shares: pl.DataFrame, model: str, group: str) -> SharesOver
     strips = tuple(_strip(place, factor, by_factor[factor], across, highest) for place, factor in enumerate(by_factor))
     return SharesOverTime(
         strips=strips,
-        months=_month_ticks(months[0], months[-1], across),
+        months=month_ticks(months[0], months[-1], across),
         height=rounded(strips[-1].base),
         description=" ".join(_sentence(factor, each) for factor, each in by_factor.items() if each),
     )
@@ -110,56 +110,26 @@ def shares_over_time(shares: pl.DataFrame, model: str, group: str) -> SharesOver
 def _strip(place: int, factor: str, months: _Months, across: Scale, highest: float) -> Strip:
     base = _TOP + (place + 1) * SharesOverTime.STRIP + place * SharesOverTime.GAP
     up = Scale(0.0, highest, base, -SharesOverTime.STRIP)
-    line: list[str] = []
+    shares = {ordinal: share for ordinal, (share, _) in months.items()}
     band: list[str] = []
-    area: list[str] = []
-    half = min(3.0, across.length / (across.high - across.low) / 2)
-    for run in _runs(sorted(months)):
+    for run in runs(sorted(months)):
         x = [across.at(ordinal) for ordinal in run]
-        middle = [up.at(months[ordinal][0]) for ordinal in run]
         # A share lies between 0 and 1; its band may not, and is cut there.
         low, high = (
             [up.at(min(highest, max(0.0, share + way * spread))) for share, spread in map(months.__getitem__, run)]
             for way in (-1, 1)
         )
-        line.append(_path(x, middle) if len(run) > 1 else _path([x[0] - half, x[0] + half], middle * 2))
-        band.append(_path([*x, *reversed(x)], [*high, *reversed(low)]) + "Z")
-        area.append(_path([x[0], *x, x[-1]], [base, *middle, base]) + "Z")
+        band.append(path([*x, *reversed(x)], [*high, *reversed(low)]) + "Z")
     newest = months[max(months)] if months else None
     return Strip(
         factor=factor,
         base=rounded(base),
         ticks=(Tick(up.at(0.0), "0"), Tick(up.at(highest), percent(highest, 0, signed=False))),
-        line="".join(line),
+        line=curve(shares, across, up),
         band="".join(band),
-        area="".join(area),
+        area=area(shares, across, up),
         newest=_figures(*newest) if newest else "",
     )
-
-
-def _runs(ordinals: Sequence[int]) -> list[list[int]]:
-    """Split ordinals where a month is missing."""
-    runs: list[list[int]] = []
-    for ordinal in ordinals:
-        if runs and ordinal == runs[-1][-1] + 1:
-            runs[-1].append(ordinal)
-        else:
-            runs.append([ordinal])
-    return runs
-
-
-def _path(x: Sequence[float], y: Sequence[float]) -> str:
-    return "M" + "L".join(f"{rounded(one):g} {rounded(other):g}" for one, other in zip(x, y, strict=True))
-
-
-def _month_ticks(first: int, last: int, across: Scale) -> tuple[Tick, ...]:
-    """Label Januaries by their year; of less than two years some months."""
-    if last - first >= 24:
-        januaries = [ordinal for ordinal in range(first, last + 1) if ordinal % 12 == 0]
-        step = math.ceil(len(januaries) / _LABELS)
-        return tuple(Tick(across.at(ordinal), str(ordinal // 12)) for ordinal in januaries if ordinal // 12 % step == 0)
-    step = math.ceil((last - first + 1) / _LABELS)
-    return tuple(Tick(across.at(ordinal), str(Month(ordinal))) for ordinal in range(first, last + 1, step))
 
 
 def _sentence(factor: str, months: _Months) -> str:

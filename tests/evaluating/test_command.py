@@ -63,6 +63,27 @@ class TestShown:
         assert f"evaluations/{evaluation.id}/" in result.stdout.replace("\n", "")
         assert "Too good to be true" not in result.stdout
 
+    def test_the_published_page_may_lie_in_a_file(
+        self, evaluation: Evaluation, span_store: Store, tmp_path: Path
+    ) -> None:
+        page = tmp_path / "page.html"
+        assert f"evaluations/{evaluation.id}/report.html" in call(*SPAN).stdout.replace("\n", "")
+        result = call(*SPAN, "--html", str(page))
+        assert f"The page: {page}" in result.stdout.replace("\n", "")
+        assert page.read_bytes() == span_store.get(f"evaluations/{evaluation.id}/report.html")
+        page.write_text("mine")
+        result = call(*SPAN, "--html", str(page))
+        assert result.exit_code == 2
+        assert "would be overwritten: pass --force" in " ".join(result.stderr.split())
+        assert page.read_text() == "mine"
+        assert call(*SPAN, "--html", str(page), "--force").exit_code == 0
+        assert page.read_bytes().startswith(b"<!doctype html>")
+
+    def test_a_page_where_none_can_be_written(self, tmp_path: Path) -> None:
+        result = call(*SPAN, "--html", str(tmp_path / "no" / "page.html"))
+        assert result.exit_code == 2
+        assert "No such file or directory" in " ".join(result.stderr.split())
+
     def test_json_is_the_summary(self, evaluation: Evaluation, span_store: Store) -> None:
         result = call(*SPAN, "--json")
         assert result.exit_code == 0, result.stderr
@@ -109,25 +130,27 @@ def test_no_result_at_all_is_said(store: Store) -> None:
 class TestVersion:
     @pytest.fixture
     def package(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        for folder in ("evaluation", "evaluating"):
-            (tmp_path / folder).mkdir()
+        for folder in ("evaluation", "evaluating", "reports/evaluation", "templates"):
+            (tmp_path / folder).mkdir(parents=True)
         monkeypatch.setattr(parameters, "_PACKAGE", tmp_path)
+        monkeypatch.setattr(parameters, "_TEMPLATES", tmp_path / "templates")
         monkeypatch.setattr(parameters, "code_version", lambda: "1")
         return tmp_path
 
     def test_it_follows_what_decides_figures(self, package: Path) -> None:
         seen = set()
-        for name in ("evaluation/a.py", "evaluating/b.py"):
+        for name in ("evaluation/a.py", "evaluating/b.py", "reports/evaluation/c.py", "templates/evaluation.css"):
             (package / name).write_text("a = 1\n")
             seen.add(evaluation_version.__wrapped__())
             (package / name).write_text("a = 2\n")
             seen.add(evaluation_version.__wrapped__())
-        assert len(seen) == 4
+        assert len(seen) == 8
 
     def test_it_does_not_follow_what_only_shows_them(self, package: Path) -> None:
         before = evaluation_version.__wrapped__()
         (package / "evaluating" / "terminal.py").write_text("a = 1\n")
         (package / "evaluating" / "command.py").write_text("a = 1\n")
+        (package / "templates" / "month.css").write_text("a")
         assert evaluation_version.__wrapped__() == before
         assert re.fullmatch(r"[\d.]+\+[0-9a-f]{12}", before)
 

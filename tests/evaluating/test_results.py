@@ -34,7 +34,7 @@ class TestPublished:
     def test_the_manifest_names_every_object(self, span_store: Store, evaluation: Evaluation) -> None:
         manifest = find_evaluation(span_store, FIRST, LAST)
         assert manifest is not None
-        named = {f"{name}.parquet" for name in TABLES} | {"inputs.json", "summary.json", "summary.md"}
+        named = {f"{name}.parquet" for name in TABLES} | {"inputs.json", "summary.json", "summary.md", "report.html"}
         assert manifest.named_objects.keys() == named
         assert set(span_store.list(f"evaluations/{evaluation.id}/")) == {
             f"evaluations/{evaluation.id}/{name}" for name in (*named, "manifest.json")

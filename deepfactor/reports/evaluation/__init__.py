@@ -1,0 +1,1 @@
+"""The page of an evaluation: what it shows, and the geometry of its pictures."""
