@@ -7,27 +7,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, Connection, CronDataIntervalTimetable, Param, dag, task
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
+from airflow.sdk import Connection, CronDataIntervalTimetable, Param, dag, task
+from airflow.sdk.exceptions import AirflowNotFoundException
+from deepfactor_airflow import (
+    DEFAULT_ARGUMENTS,
+    MONTH_OR_EMPTY,
+    MONTHLY,
+    SIGNALS,
+    final_where_waiting_cannot_help,
+    open_store,
+    read_config,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow.sdk.definitions.context import Context
 
     from deepfactor.config import Config
     from deepfactor.months import Month
-    from deepfactor.store import Store
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-CONNECTION = "deepfactor_store"
 KEY_CONNECTION = "jquants_default"
-SIGNALS = Asset("deepfactor_signals")
 
 # Where the data end, the schedule must end too; runs that are asked for by name are not bound by it.
 _LAST_SCHEDULED = os.environ.get("DEEPFACTOR_LAST_SCHEDULED")
@@ -36,7 +37,7 @@ _PARAMETERS = {
     "month": Param(
         "",
         type=["string", "null"],
-        pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$",
+        pattern=MONTH_OR_EMPTY,
         title="As-of month",
         description="YYYY-MM, for example 2016-02. Empty: the month of the run's data interval.",
     ),
@@ -71,6 +72,8 @@ month that was complete at that date, which is its data interval too. A run trig
 where it is not AWS; login and password, or the usual AWS variables) and the pool `training`, whose slots say how many
 models may train at once. A configuration of J-Quants needs the service's key, too: in the password of the connection
 `jquants_default`, or in the environment variable JQUANTS_API_KEY.
+
+**Afterwards** the asset `deepfactor_signals` is updated, and with it `deepfactor_evaluation` starts.
 """
 
 
@@ -89,27 +92,6 @@ def month_of(parameters: Mapping[str, Any], interval_start: datetime | None) -> 
     return Month.containing(interval_start.astimezone(UTC).date())
 
 
-def open_store() -> Store:
-    """Open the store that the connection names."""
-    from deepfactor.errors import ConfigurationError
-    from deepfactor.store import Store
-
-    connection = Connection.get(CONNECTION)
-    extra = connection.extra_dejson
-    if "store" not in extra:
-        raise ConfigurationError(
-            f'the connection {CONNECTION} has no "store" in its extra: set it, for example to "s3://bucket/prefix"'
-        )
-    return Store.open(extra["store"], extra.get("endpoint_url"), connection.login, connection.password)
-
-
-def read_config(name: str) -> Config:
-    """Read a configuration of the checkout."""
-    from deepfactor.config import load_config
-
-    return load_config(CHECKOUT / name)
-
-
 def service_key(config: Config) -> str | None:
     """Return the data service's key, where the configuration asks one and the connection has it."""
     if config.source.kind != "jquants":
@@ -118,24 +100,6 @@ def service_key(config: Config) -> str | None:
         return str(Connection.get(KEY_CONNECTION).password or "") or None
     except AirflowNotFoundException:
         return None  # then in the environment
-
-
-@contextmanager
-def final_where_waiting_cannot_help() -> Iterator[None]:
-    """Let Airflow try again only what can succeed without anybody changing anything."""
-    from deepfactor.errors import DeepfactorError
-
-    try:
-        yield
-    except DeepfactorError as error:
-        if error.retryable:
-            raise
-        raise AirflowFailException(str(error)) from None
-    except (AirflowException, OSError):
-        raise
-    except Exception as error:
-        # A fault of the program stays one, and its stack trace is what is needed.
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
 def carry_out(step: Callable[..., Any], run: Mapping[str, str], context: Context, **options: Any) -> Any:
@@ -147,7 +111,7 @@ def carry_out(step: Callable[..., Any], run: Mapping[str, str], context: Context
 
 
 @dag(
-    dag_id="deepfactor_monthly",
+    dag_id=MONTHLY,
     dag_display_name="Deep Factor Model, monthly",
     description="One month, from raw tables to published signals and their attribution.",
     doc_md=_DOCUMENTATION,
@@ -160,14 +124,7 @@ def carry_out(step: Callable[..., Any], run: Mapping[str, str], context: Context
     max_active_runs=2,
     dagrun_timeout=timedelta(hours=6),
     params=_PARAMETERS,
-    default_args={
-        "owner": "deepfactor",
-        "retries": 3,
-        "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=15),
-        "execution_timeout": timedelta(minutes=30),
-    },
+    default_args=DEFAULT_ARGUMENTS,
 )
 def deepfactor_monthly() -> None:
     """Wire the steps of a month."""

@@ -63,54 +63,64 @@ class AirflowClient:
     def ensure_pool(self, name: str, slots: int, description: str) -> None:
         """Create a pool unless it is there."""
         body = {"name": name, "slots": slots, "description": description, "include_deferred": False}
-        self._call("POST", "/api/v2/pools", json=body, accepted=(409,))
+        self.call("POST", "/api/v2/pools", json=body, accepted=(409,))
 
     def has_dag(self, dag: str) -> bool:
         """Tell whether the DAG has been parsed."""
-        return self._call("GET", f"/api/v2/dags/{dag}", accepted=(404,)).is_success
+        return self.call("GET", f"/api/v2/dags/{dag}", accepted=(404,)).is_success
 
     def import_errors(self) -> list[str]:
         """Return why DAG files could not be parsed."""
-        return [each["stack_trace"] for each in self._call("GET", "/api/v2/importErrors").json()["import_errors"]]
+        return [each["stack_trace"] for each in self.call("GET", "/api/v2/importErrors").json()["import_errors"]]
 
     def unpause(self, dag: str) -> None:
         """Let the DAG's runs start."""
-        self._call("PATCH", f"/api/v2/dags/{dag}", json={"is_paused": False})
+        self.call("PATCH", f"/api/v2/dags/{dag}", json={"is_paused": False})
 
     def trigger(self, dag: str, conf: dict[str, Any]) -> str:
         """Start a run that belongs to no logical date, and return its id."""
         body = {"logical_date": None, "conf": conf}
-        return str(self._call("POST", f"/api/v2/dags/{dag}/dagRuns", json=body).json()["dag_run_id"])
+        return str(self.call("POST", f"/api/v2/dags/{dag}/dagRuns", json=body).json()["dag_run_id"])
 
     def run(self, dag: str, run: str) -> dict[str, Any]:
         """Return a run as the API describes it."""
-        content: dict[str, Any] = self._call("GET", f"/api/v2/dags/{dag}/dagRuns/{quote(run)}").json()
+        content: dict[str, Any] = self.call("GET", f"/api/v2/dags/{dag}/dagRuns/{quote(run)}").json()
         return content
 
     def runs(self, dag: str) -> list[dict[str, Any]]:
         """Return the hundred newest runs."""
         query = {"limit": 100, "order_by": "-run_after"}
-        found: list[dict[str, Any]] = self._call("GET", f"/api/v2/dags/{dag}/dagRuns", params=query).json()["dag_runs"]
+        found: list[dict[str, Any]] = self.call("GET", f"/api/v2/dags/{dag}/dagRuns", params=query).json()["dag_runs"]
         return found
 
     def tasks(self, dag: str, run: str) -> list[TaskState]:
         """Return the state of each task of a run."""
-        found = self._call("GET", f"/api/v2/dags/{dag}/dagRuns/{quote(run)}/taskInstances", params={"limit": 100})
+        found = self.call("GET", f"/api/v2/dags/{dag}/dagRuns/{quote(run)}/taskInstances", params={"limit": 100})
         return [_task_state(each) for each in found.json()["task_instances"]]
 
     def log(self, dag: str, run: str, task: TaskState) -> list[str]:
         """Return the lines of a task's last attempt."""
         path = f"/api/v2/dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task.task}/logs/{max(task.attempt, 1)}"
-        answer = self._call("GET", path, params={"map_index": task.index, "full_content": True}, accepted=(404,))
+        answer = self.call("GET", path, params={"map_index": task.index, "full_content": True}, accepted=(404,))
         if not answer.is_success:
             return []
         return [line for each in answer.json()["content"] for line in _log_lines(each)]
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+    def call(self, method: str, path: str, accepted: tuple[int, ...] = (), **options: Any) -> httpx.Response:
+        """Ask the server.
 
-    def _call(self, method: str, path: str, accepted: tuple[int, ...] = (), **options: Any) -> httpx.Response:
+        Parameters
+        ----------
+        method, path, options
+            Of the request, as ``httpx`` takes them.
+        accepted
+            Statuses that are an answer, too, besides those of success.
+
+        Raises
+        ------
+        StackError
+            If the server does not answer, or refuses, with its reason.
+        """
         try:
             if "Authorization" not in self._http.headers:
                 token = self._http.post("/auth/token", json=self._login)
@@ -122,6 +132,10 @@ class AirflowClient:
         if not answer.is_success and answer.status_code not in accepted:
             raise StackError(f"Airflow refused {method} {path} ({answer.status_code}): {_detail(answer)}")
         return answer
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
 
 
 def _task_state(content: dict[str, Any]) -> TaskState:

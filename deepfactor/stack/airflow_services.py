@@ -112,21 +112,21 @@ def wait(layout: Layout, state: State, session: AirflowClient) -> None:
         time.sleep(0.5)
 
 
-def wait_for_dag(session: AirflowClient, dag: str) -> None:
-    """Wait until the DAG processor has parsed a DAG, and let its runs start.
+def wait_for_dags(session: AirflowClient, dags: Sequence[str]) -> None:
+    """Wait until the DAG processor has parsed the DAGs.
 
     Raises
     ------
     StackError
-        If it is not there in two minutes, with the reason.
+        If one is not there in two minutes, with the reason.
     """
     deadline = time.monotonic() + _PARSING_PATIENCE
-    while not session.has_dag(dag):
-        if time.monotonic() > deadline:
-            reasons = "\n".join(session.import_errors()) or "no file defines it"
-            raise StackError(f"Airflow does not know the DAG {dag}: {reasons}")
-        time.sleep(0.5)
-    session.unpause(dag)
+    for dag in dags:
+        while not session.has_dag(dag):
+            if time.monotonic() > deadline:
+                reasons = "\n".join(session.import_errors()) or "no file defines it"
+                raise StackError(f"Airflow does not know the DAG {dag}: {reasons}")
+            time.sleep(0.5)
 
 
 def stop(layout: Layout, state: State) -> State:

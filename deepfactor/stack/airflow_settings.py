@@ -14,6 +14,7 @@ from deepfactor.stack.layout import BUCKET, Layout
 CONNECTION = "deepfactor_store"
 POOL = "training"
 DAG = "deepfactor_monthly"
+EVALUATION_DAG = "deepfactor_evaluation"
 
 # The simulated market ends in 2016-03, and the paper's last as-of month is the one before.
 _LAST_SCHEDULED = "2016-02"

@@ -67,7 +67,9 @@ def up(layout: Layout, ports: Ports | None = None, say: Callable[[str], None] = 
         session = airflow_services.client(state, credentials)
         airflow_services.wait(layout, state, session)
         session.ensure_pool(airflow_settings.POOL, 1, "One model trains at a time: it uses every core and most memory")
-        airflow_services.wait_for_dag(session, airflow_settings.DAG)
+        # Without the second, the first month would be published before anything waits for it.
+        airflow_services.wait_for_dags(session, (airflow_settings.DAG, airflow_settings.EVALUATION_DAG))
+        session.unpause(airflow_settings.DAG)
     return Stack(layout, endpoint, f"http://{addresses.LOOPBACK}:{port}", session)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +16,7 @@ KEY = "ak-5eCr3t_0123456789"
 
 @pytest.fixture(scope="module")
 def service_key() -> Callable[[Config], str | None]:
-    found: Any = runpy.run_path(str(CHECKOUT / "dags" / "monthly.py"))["service_key"]
+    found: Any = importlib.import_module("monthly").service_key
     return found  # type: ignore[no-any-return]
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date
 from io import StringIO
@@ -26,7 +24,7 @@ from deepfactor.stack.airflow_client import FINISHED
 from deepfactor.stack.airflow_settings import DAG
 from deepfactor.stack.demonstration import demo
 from deepfactor.stack.errors import StackError
-from deepfactor.stack.layout import Layout, Ports
+from deepfactor.stack.layout import Ports
 from deepfactor.stack.stack import Stack, down, status, up
 from deepfactor.stack.state import read_state
 
@@ -35,18 +33,6 @@ pytestmark = pytest.mark.integration
 # Not the default ports, so that a demonstration may run beside the tests.
 PORTS = Ports(api=28080, s3=24580)
 MONTHS = list(month_range(Month.parse("2015-12"), Month.parse("2016-02")))
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    # Not below pytest's folder: PostgreSQL runs as another user where the tests run as root, and every pytest that
-    # starts closes that folder to others.
-    with tempfile.TemporaryDirectory(prefix="deepfactor-stack-") as root:
-        layout = Layout(Path(root))
-        try:
-            yield up(layout, PORTS)
-        finally:
-            down(layout)
 
 
 @pytest.fixture(scope="module")
