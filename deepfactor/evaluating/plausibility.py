@@ -41,9 +41,9 @@ RANK_IC = Check(
 )
 REGULARITY = Check(
     "rank IC over its variation",
-    1.0,
-    "real signals are wrong in a quarter of the months or more; one whose mean exceeds its own variation from month to "
-    "month, with a t above 10, is wrong in one of six",
+    1.5,
+    "real signals are wrong in a quarter of the months or more, the premia of a simulated market in one of eight; one "
+    "whose mean is 1.5 times its own variation from month to month, with a t above 10, is wrong in one of fifteen",
 )
 EXPLAINED = Check(
     "explained part of squared returns",

@@ -16,7 +16,7 @@ from deepfactor.evaluating.deciles import deciles
 from deepfactor.evaluating.explanations import figure_3, share_stability, table_5
 from deepfactor.evaluating.notes import spans
 from deepfactor.evaluating.parameters import Parameters
-from deepfactor.evaluating.plausibility import CHECKS, plausibility, sentences
+from deepfactor.evaluating.plausibility import CHECKS, REGULARITY, plausibility, sentences
 from deepfactor.evaluating.tables import MONTHLY_CORRELATIONS, MONTHLY_SHARES
 from deepfactor.evaluation.drawdown import SERIES
 from deepfactor.evaluation.performance import PERFORMANCE, monthly_performance
@@ -191,10 +191,17 @@ class TestPlausibility:
         assert table["suspicious"].null_count() == 0
 
     def test_regularity_needs_a_t_as_well(self) -> None:
-        # Over its variation by a third, in twelve months: luck does that.
-        values = [0.04 + 0.03 * (number % 4 - 1.5) for number in range(12)]
+        # Well over its variation, in twelve months: luck does that.
+        values = [0.06 + 0.03 * (number % 4 - 1.5) for number in range(12)]
         table = plausibility(performance(values)).filter(check="rank IC over its variation")
-        assert table["value"].item() > 1
+        assert table["value"].item() > REGULARITY.threshold
+        assert table["suspicious"].to_list() == [False]
+
+    def test_many_months_of_an_honest_signal_are_plausible(self) -> None:
+        # Like the premia of a simulated market of 1,948 stocks: t grows with the months, regularity does not.
+        values = [0.06 + 0.045 * (number % 4 - 1.5) for number in range(120)]
+        table = plausibility(performance(values)).filter(check="rank IC over its variation")
+        assert 1 < table["value"].item() < 1.3
         assert table["suspicious"].to_list() == [False]
 
     def test_too_few_months_tell_nothing(self) -> None:
