@@ -248,7 +248,7 @@ def bless(run: Run, store: Store, config: Config) -> StepRecord:
 
 
 def publish(run: Run, store: Store, config: Config, *, replace: bool = False) -> Manifest:
-    """Write the report, then the manifest, which makes the month published.
+    """Write the page and the signals for spreadsheets, then the manifest, which makes the month published.
 
     Parameters
     ----------
@@ -288,11 +288,14 @@ def publish(run: Run, store: Store, config: Config, *, replace: bool = False) ->
 
 
 def _report(run: Run, store: Store, manifest: Manifest) -> Manifest:
-    """Render and store the page, and return the manifest with it."""
+    """Render and store what people read, and return the manifest with it."""
     from deepfactor.reports.month import render_month
+    from deepfactor.reports.spreadsheet import frame_to_csv
 
-    page = store.put_immutable(run.key("report.html"), render_month(open_month(store, manifest).report()))
-    return with_fields(manifest, named_objects=manifest.named_objects | {"report.html": page})
+    month = open_month(store, manifest)
+    bodies = {"report.html": render_month(month.report()), "signals.csv": frame_to_csv(month.signals)}
+    made = {name: store.put_immutable(run.key(name), body) for name, body in bodies.items()}
+    return with_fields(manifest, named_objects=manifest.named_objects | made)
 
 
 def _ranked(run: Run, store: Store) -> RankedPanel:

@@ -15,6 +15,7 @@ from deepfactor.reports import verdict
 from deepfactor.reports.accounts import beeswarms, long_short_waterfalls, stock_waterfalls
 from deepfactor.reports.figures import balances, histogram, share_panels
 from deepfactor.reports.pages import render_page
+from deepfactor.reports.stock_details import LARGEST, stock_details
 from deepfactor.schemas import (
     ATTRIBUTION,
     CORRELATIONS,
@@ -25,6 +26,18 @@ from deepfactor.schemas import (
     SHARES,
     SIGNALS,
 )
+
+# What lies beside the page in its run, and is linked from it.
+FILES = {
+    "signals.csv": "predictions, ranks and quintiles of all models, for spreadsheets",
+    "signals.parquet": "the same for programs",
+    "ledger.parquet": "factors, bias, level and leak of every prediction",
+    "attribution.parquet": "the 80 inputs of every prediction: contribution, spread between members, rank",
+    "portfolios.parquet": "accounts of the quintiles and of long-short",
+    "shares.parquet": "shares of absolute relevance",
+    "correlations.parquet": "rank correlations of factors with predictions",
+    "gates.json": "every gate with its numbers",
+}
 
 _EXTREMES = 10
 _BEESWARMS = 6
@@ -58,7 +71,7 @@ class MonthReport:
         ``schemas.PORTFOLIOS`` and ``schemas.CORRELATIONS`` of the models that can be explained; what is empty is not
         shown.
     attribution
-        ``schemas.ATTRIBUTION``, of which the signal model's rows are shown.
+        ``schemas.ATTRIBUTION``, of which the signal model's rows are shown; without them no stock can be opened.
     """
 
     month: Month
@@ -131,7 +144,8 @@ def render_month(report: MonthReport) -> bytes:
     Raises
     ------
     SchemaError
-        If a table is not what its schema says, the signal model has no signals, or a stock has no account.
+        If a table is not what its schema says, the signal model has no signals, or a stock has no account or lacks
+        some of its inputs.
     """
     return render_page("month.html.j2", "month.css", "month.js", **_content(report))
 
@@ -148,6 +162,7 @@ def _content(report: MonthReport) -> dict[str, Any]:
         "factors": FACTORS,
         "remainders": REMAINDERS,
         "rows": rows,
+        "files": FILES,
         "level": rows[0]["level"],
         "extremes": _extremes(rows),
         **_explanations(report, stocks, shares),
@@ -167,15 +182,18 @@ def _content(report: MonthReport) -> dict[str, Any]:
 
 
 def _explanations(report: MonthReport, stocks: pl.DataFrame, shares: pl.DataFrame) -> dict[str, Any]:
-    """Return the pictures of the signal model's accounts."""
+    """Return the pictures of the signal model's accounts, and what a stock is asked for."""
     where = f"report of {report.month}"
     shares, portfolios, attribution = (
         frame.filter(pl.col("model") == report.signal_model)
         for frame in (shares, PORTFOLIOS.check(report.portfolios, where), report.attribution)
     )
+    attribution = ATTRIBUTION.check(attribution, where)
     return {
         "waterfalls": [*stock_waterfalls(stocks, shares), *long_short_waterfalls(portfolios, shares)],
-        "beeswarms": beeswarms(ATTRIBUTION.check(attribution, where), _BEESWARMS),
+        "beeswarms": beeswarms(attribution, _BEESWARMS),
+        "largest": LARGEST,
+        "stock_details": None if attribution.is_empty() else stock_details(stocks, attribution),
     }
 
 

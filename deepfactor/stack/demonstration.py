@@ -13,7 +13,8 @@ from rich.text import Text
 
 from deepfactor.config import DEFAULT_CONFIG, SimulationConfig, load_config
 from deepfactor.months import Month
-from deepfactor.publication import PublishedMonth, manifest_key, read_month, verify_month
+from deepfactor.publication import Manifest, PublishedMonth, manifest_key, read_month, verify_month
+from deepfactor.reports.month import FILES
 from deepfactor.reports.summary import durations_table, month_summary, objects_table
 from deepfactor.sources.simulated import land
 from deepfactor.stack.airflow_settings import DAG
@@ -23,6 +24,7 @@ from deepfactor.stack.layout import CHECKOUT, Layout, Ports
 from deepfactor.stack.private_files import write_private
 from deepfactor.stack.progress import follow, ordered
 from deepfactor.stack.stack import Stack, up
+from deepfactor.store import Store
 
 _LOG_LINES = 25
 
@@ -148,8 +150,7 @@ def _show(
     stack: Stack, published: PublishedMonth, durations: dict[str, float], console: Console, *, fresh: bool
 ) -> None:
     manifest = published.manifest
-    report = stack.layout.reports / f"{manifest.month}.html"
-    report.write_bytes(stack.endpoint.open().read(manifest.report))
+    report = _copy(stack.endpoint.open(), manifest, stack.layout.reports / str(manifest.month))
     console.print(month_summary(published.report()))
     console.print(objects_table(manifest.objects))
     console.print(durations_table(durations))
@@ -165,3 +166,13 @@ def _show(
     }
     for name, value in lines.items():
         console.print(Text.assemble((f"  {name:<9}", "bold"), value), soft_wrap=True)
+
+
+def _copy(store: Store, manifest: Manifest, folder: Path) -> Path:
+    """Copy the page and what it links to a folder, and return where the page is."""
+    for name, reference in manifest.named_objects.items():
+        if name == "report.html" or name in FILES or "/data_docs/" in name:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(store.read(reference))
+    return folder / "report.html"

@@ -1,5 +1,6 @@
-from collections.abc import Sequence
-from typing import Any
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,9 @@ from deepfactor.schemas import (
     SHARES,
     SIGNALS,
 )
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 MODELS = ("dfm1", "dfm2", "linear")
 # How much of the spread between stocks each factor makes up.
@@ -135,19 +139,26 @@ def _portfolios(ledger: pl.DataFrame, signals: pl.DataFrame, random: np.random.G
     )
 
 
-def _attribution(month: Month, model: str, codes: list[str], random: np.random.Generator) -> pl.DataFrame:
-    """One model's attribution: contributions that bend with the rank, and a descriptor that some stocks lack."""
-    stocks, names = len(codes), len(NAMES)
+def _attribution(ledger: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
+    """One model's attribution, which adds up to its factors: contributions bend with the rank of what is known."""
+    codes, stocks, names = ledger["security_id"].to_list(), ledger.height, len(NAMES)
     ranks = np.stack([random.permutation(stocks) for _ in NAMES], axis=1) / max(1, stocks - 1) - 0.5
     known = random.random((stocks, names)) > np.linspace(0, 0.1, names)
     slopes = np.linspace(-0.01, 0.013, names)
-    parts = np.stack([(slopes * ranks + 0.01 * ranks**2) / (1 + lag) for lag in LAGS], axis=1)
+    parts = np.stack([(slopes * ranks + 0.01 * ranks**2) * known / (1 + lag) for lag in LAGS], axis=1).round(6)
+    for factor in FACTORS:
+        first, *_ = places = [place for place, name in enumerate(NAMES) if FACTOR_OF[name] == factor]
+        # What is not known contributes nothing, so something of each factor is known.
+        known[:, first] = True
+        missing = ledger[factor].to_numpy() - parts[:, :, places].sum(axis=(1, 2))
+        parts[:, :, first] += (missing / len(LAGS)).round(6)[:, None]
+        parts[:, 0, first] += ledger[factor].to_numpy() - parts[:, :, places].sum(axis=(1, 2))
     shape = (stocks, len(LAGS), names)
     inputs, is_known = (np.broadcast_to(each[:, None], shape) for each in (np.where(known, ranks, 0), known))
     frame = {
-        "month": month.first_day,
-        "model": model,
-        "security_id": np.repeat(codes, len(LAGS) * names),
+        "month": ledger["month"][0],
+        "model": ledger["model"][0],
+        "security_id": np.repeat(np.array(codes, dtype=object), len(LAGS) * names),
         "lag": np.tile(np.repeat(LAGS, names), stocks),
         "descriptor": np.tile(NAMES, stocks * len(LAGS)),
         "factor": np.tile([FACTOR_OF[name] for name in NAMES], stocks * len(LAGS)),
@@ -169,10 +180,11 @@ def build_report(
     base = random.normal(size=(stocks, len(FACTORS))) * SCALES
     signals, ledger = zip(*(_accounts(month, model, codes, base, random) for model in models), strict=True)
     shares = pl.concat(_shares(month, model, group, random) for model in models for group in GROUPS)
+    signal_model = "dfm2" if "dfm2" in models else models[0]
     parts: dict[str, Any] = {
         "month": month,
         "run_id": "5f0c2a9e41d7b836",
-        "signal_model": "dfm2" if "dfm2" in models else models[0],
+        "signal_model": signal_model,
         "facts": {
             "code version": "0.1.0+9b74c9897bac",
             "stocks in the universe": stocks + 9,
@@ -188,7 +200,7 @@ def build_report(
         "gates": _gates(),
         "portfolios": pl.concat(_portfolios(*each, random) for each in zip(ledger, signals, strict=True)),
         "correlations": pl.concat(_correlations(month, model, shares, random) for model in models),
-        "attribution": _attribution(month, "dfm2" if "dfm2" in models else models[0], codes, random),
+        "attribution": _attribution(ledger[list(models).index(signal_model)], random),
     }
     return MonthReport(**{**parts, **changes})
 
@@ -196,3 +208,16 @@ def build_report(
 @pytest.fixture(scope="session")
 def make_report() -> Any:
     return build_report
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.fail("chromium is missing, and pages are tested in it: apt-get install chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program)
+        yield running
+        running.close()

@@ -1,27 +1,16 @@
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 
 from deepfactor.reports.month import render_month
+from tests.reports.watched import Watched
 
 pytestmark = pytest.mark.integration
 
 STOCKS = 2000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.fail("chromium is missing, and the report page is tested in it: apt-get install chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
@@ -36,38 +25,11 @@ def address(report: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     return path.as_uri()
 
 
-class Watched:
-    """A page, and whatever it said or asked for."""
-
-    def __init__(self, page: Page, address: str) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        page.on("console", lambda message: self.complaints.append(message.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.goto(address)
-
-    def column(self, number: int) -> list[str]:
-        rows = "[...document.querySelectorAll('#signals-table tbody tr:not([hidden])')]"
-        found: list[str] = self.page.evaluate(f"column => {rows}.map(row => row.cells[column].textContent)", number)
-        return found
-
-
 @pytest.fixture
 def watched(browser: Browser, address: str) -> Iterator[Watched]:
-    page = browser.new_page(viewport={"width": 1240, "height": 900})
-    yield Watched(page, address)
-    page.close()
-
-
-def eventually(page: Page, condition: str) -> None:
-    """Wait for a condition; the driver's own waiting evaluates text in the page, which the page's policy forbids."""
-    for _ in range(200):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(50)
-    pytest.fail(f"never came true: {condition}")
+    watched = Watched(browser, address)
+    yield watched
+    watched.page.close()
 
 
 def test_opens_without_complaint_or_outside_request(watched: Watched, address: str) -> None:
@@ -124,7 +86,7 @@ def test_is_used_with_the_keyboard(watched: Watched) -> None:
     assert watched.page.evaluate("document.activeElement.textContent") == "Skip to the signals table"
     watched.page.get_by_label("All signals, scrollable").focus()
     watched.page.keyboard.press("PageDown")
-    eventually(watched.page, "document.querySelector('.scroll.tall').scrollTop > 0")
+    watched.eventually("document.querySelector('.scroll.tall').scrollTop > 0")
 
 
 @pytest.mark.parametrize("width", [380, 800, 1240])
