@@ -17,6 +17,9 @@ ROLLING_MONTHS = 60
 # exchange_calendars knows the Tokyo exchange from here on; before, the last weekday stands in.
 _CALENDAR_START = date(1997, 1, 1)
 
+# How far a schedule asks the calendar.
+_HORIZON = date(2100, 12, 31)
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class Month:
@@ -138,34 +141,57 @@ def last_session(month: Month, calendar: str = "XTKS") -> date:
     Raises
     ------
     ConfigurationError
-        If the calendar is unknown, or its published sessions end before the month does.
+        If the calendar is unknown, or its published sessions do not cover the month.
     """
     if month.first_day < _CALENDAR_START:
-        return month.last_day - timedelta(days=max(0, month.last_day.weekday() - 4))
+        return _last_weekday(month)
     sessions = _sessions(calendar)
     day = sessions.get(month)
     if day is None:
         raise ConfigurationError(
-            f"the calendar {calendar} knows sessions up to {max(sessions)}, not {month}: "
-            "update exchange-calendars, or ask for an earlier month"
+            f"the calendar {calendar} knows sessions up to {max(sessions)}, from {min(sessions)} on, not {month}: "
+            "update exchange-calendars, or ask for another month"
         )
     return day
 
 
+@lru_cache(maxsize=4096)
+def planned_session(month: Month, calendar: str = "XTKS") -> date:
+    """Return the day that a schedule takes for the last session of a month, however far ahead it is.
+
+    Beyond the published sessions that is what the exchange's rules give. Where they say nothing (before the calendar
+    begins, after it ends, in a month without a session) it is the last weekday, which is hardly ever too early.
+
+    Raises
+    ------
+    ConfigurationError
+        If the calendar is unknown.
+    """
+    return _sessions(calendar, _HORIZON).get(month, _last_weekday(month))
+
+
+def _last_weekday(month: Month) -> date:
+    return month.last_day - timedelta(days=max(0, month.last_day.weekday() - 4))
+
+
 @lru_cache(maxsize=8)
-def _sessions(calendar: str) -> dict[Month, date]:
-    """Map each month that the calendar knows in full to its last session."""
+def _sessions(calendar: str, end: date | None = None) -> dict[Month, date]:
+    """Map each month that the calendar knows in full to its last session; up to a year from now, or to an end."""
     import exchange_calendars  # takes seconds to import, and most callers never need it
 
     try:
-        # Without a range the library returns only the last twenty years.
-        known = exchange_calendars.get_calendar(calendar, start=_CALENDAR_START.isoformat())
+        rules = type(exchange_calendars.get_calendar(calendar))
     except exchange_calendars.errors.InvalidCalendarName:
         raise ConfigurationError(
             f"unknown exchange calendar {calendar!r}: use a code that exchange_calendars knows, such as XTKS"
         ) from None
-    days = [session.date() for session in known.sessions]
-    last = {Month.containing(day): day for day in days}
+    first, last = rules.bound_min(), rules.bound_max()
+    # Without a range the library returns only the last twenty years.
+    start = max(_CALENDAR_START, first.date()) if first else _CALENDAR_START
+    if end and last:
+        end = min(end, last.date())
+    days = exchange_calendars.get_calendar(calendar, start=start, end=end).sessions.values.astype("datetime64[D]")
+    months = days.astype("datetime64[M]")
     # The newest month may be cut off in the middle; only a later session proves that it is whole.
-    last.pop(Month.containing(days[-1]))
-    return last
+    last_of_month = days[:-1][months[:-1] != months[1:]]
+    return {Month.containing(day): day for day in last_of_month.tolist()}

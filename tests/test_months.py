@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepfactor.errors import ConfigurationError
-from deepfactor.months import Month, Window, last_session, month_range
+from deepfactor.months import Month, Window, last_session, month_range, planned_session
 
 months = st.builds(Month.of, st.integers(1900, 2100), st.integers(1, 12))
 
@@ -33,7 +34,20 @@ class TestRegression:
         ],
     )
     def test_last_sessions(self, month: str, day: date) -> None:
-        assert last_session(Month.parse(month)) == day
+        assert last_session(Month.parse(month)) == planned_session(Month.parse(month)) == day
+
+    @pytest.mark.parametrize(
+        ("calendar", "month", "day"),
+        [
+            ("XTKS", "2041-12", date(2041, 12, 30)),  # by the rules of the exchange
+            ("XTKS", "2105-12", date(2105, 12, 31)),  # nobody asks that far
+            ("XBOM", "2026-08", date(2026, 8, 31)),
+            ("XBOM", "2027-10", date(2027, 10, 29)),  # holidays of 2027 are not known
+            ("XSAU", "2015-05", date(2015, 5, 29)),  # this calendar begins in 2021
+        ],
+    )
+    def test_sessions_that_nobody_has_published(self, calendar: str, month: str, day: date) -> None:
+        assert planned_session(Month.parse(month), calendar) == day
 
 
 class TestProperties:
@@ -68,6 +82,11 @@ class TestValidation:
         with pytest.raises(ConfigurationError, match="update exchange-calendars"):
             last_session(Month.parse("2090-01"))
 
-    def test_unknown_calendar(self) -> None:
+    def test_before_the_calendar(self) -> None:
+        with pytest.raises(ConfigurationError, match="from 2021-01 on, not 2015-05"):
+            last_session(Month.parse("2015-05"), "XSAU")
+
+    @pytest.mark.parametrize("session", [last_session, planned_session])
+    def test_unknown_calendar(self, session: Callable[[Month, str], date]) -> None:
         with pytest.raises(ConfigurationError, match="unknown exchange calendar 'XYZ1'"):
-            last_session(Month.parse("2016-02"), "XYZ1")
+            session(Month.parse("2016-02"), "XYZ1")
