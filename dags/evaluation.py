@@ -6,6 +6,7 @@ Nothing of the library is imported at the top: the file is parsed again and agai
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,8 @@ hours: then it is skipped, and what is published by then is evaluated.
 **By hand.** A run that a person triggers does not wait. Without parameters it evaluates all published months, as after
 a publication. Months that are published while this DAG is paused do not start it when it is unpaused: trigger it once.
 
-**Needs** the connection `deepfactor_store`, as `deepfactor_monthly` does.
+**Needs** the connection `deepfactor_store`, as `deepfactor_monthly` does. A configuration of J-Quants takes its
+key from the environment variable JQUANTS_API_KEY.
 """
 
 
@@ -177,8 +179,9 @@ def deepfactor_evaluation() -> None:
             store, supposed = open_store(), suppositions(given)
             config = read_config(given["config"]) if given["config"] else None
             first, last = span(given, store)
-            _, manifest = evaluate(store, first, last, supposed, config=config, replace=given["replace"])
-        LOGGER.info("%d months from %s to %s are scored", manifest.known, first, last)
+            evaluation, manifest = evaluate(store, first, last, supposed, config=config, replace=given["replace"])
+        states = ", ".join(f"{number} {state}" for state, number in Counter(evaluation.coverage["state"]).items())
+        LOGGER.info("months: %s; all of it lies in %s/", states, store.url(f"evaluations/{manifest.evaluation_id}"))
         context["outlet_events"][EVALUATION].extra = {
             "evaluation_id": manifest.evaluation_id,
             "from": str(first),

@@ -85,6 +85,7 @@ def test_months_of_a_backfill_start_two_evaluations_after_it(stack: Stack, annou
     second = max(runs)
     log = "\n".join(stack.session.log(EVALUATION_DAG, second, _task(stack, second, "evaluate")))
     assert f"{FIRST} to {LAST} is evaluated already" in log
+    assert "months: 7 scored, 1 not known yet; all of it lies in s3://deepfactor/evaluations/" in log
 
 
 def test_a_month_is_scored_as_soon_as_its_result_is_known(stack: Stack, announce: Callable[[Month], None]) -> None:
