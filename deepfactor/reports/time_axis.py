@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 from deepfactor.months import Month
 from deepfactor.reports.axes import Scale, Tick, rounded
 
-_LABELS = 5
+# What a label takes, and how many there are at most.
+_WIDTH, _LABELS = 50.0, 5
 
 
 def month_ticks(first: int, last: int, across: Scale) -> tuple[Tick, ...]:
     """Label Januaries by their year; of less than two years some months."""
+    labels = min(_LABELS, int(across.length / _WIDTH))
     if last - first >= 24:
         januaries = [ordinal for ordinal in range(first, last + 1) if ordinal % 12 == 0]
-        step = math.ceil(len(januaries) / _LABELS)
+        step = math.ceil(len(januaries) / labels)
         return tuple(Tick(across.at(ordinal), str(ordinal // 12)) for ordinal in januaries if ordinal // 12 % step == 0)
-    step = math.ceil((last - first + 1) / _LABELS)
+    step = math.ceil((last - first + 1) / labels)
     return tuple(Tick(across.at(ordinal), str(Month(ordinal))) for ordinal in range(first, last + 1, step))
 
 
@@ -60,8 +62,8 @@ def area(values: Mapping[int, float], across: Scale, up: Scale) -> str:
 def bars(values: Mapping[int, float], across: Scale, up: Scale) -> str:
     """Return a bar from nothing to each value by month's ordinal."""
     base, width = up.at(0.0), across.length / (across.high - across.low)
-    # A gap between bars, as long as they are wide enough for one.
-    thick = rounded(width * 0.8 if width > 3 else width)
+    # A gap between bars, as long as they are wide enough for one; few months are no blocks.
+    thick = rounded(min(width * 0.8 if width > 3 else width, 24.0))
     return "".join(
         f"M{rounded(across.at(ordinal) - thick / 2):g} {base:g}V{up.at(value):g}h{thick:g}V{base:g}Z"
         for ordinal, value in sorted(values.items())

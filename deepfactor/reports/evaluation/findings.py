@@ -47,60 +47,35 @@ class _Evidence:
 def findings(evaluation: Evaluation) -> tuple[Finding, ...]:
     """Return what can be said of the models; what cannot is not said, whatever the figures look like."""
     models = [model for model in in_order(evaluation.performance["model"]) if model not in NAIVE]
-    found = [
-        _finding(
-            "Are the forecasts closer to the returns than always forecasting zero?",
-            "Mean absolute errors are smaller",
-            "Larger",
-            _against(evaluation.loss_comparisons.filter(loss=ABSOLUTE_ERROR), models, ZERO),
-        ),
-        _finding(
-            "Do they rank stocks better than chance?",
-            "Mean rank ICs are above zero",
-            "Below zero",
-            [_rank_ic(row) for row in _rows(evaluation.skill, models)],
-        ),
-        _finding(
-            "Does the long-short portfolio earn anything after costs?",
-            "Returns after costs are above zero",
-            "Below zero",
-            [_after_costs(row) for row in _rows(evaluation.trading_summary, models)],
-        ),
-        _finding(
-            "Is the Sharpe ratio more than luck among those that were tried?",
-            "Above what the best by luck reaches, with 95 % confidence",
-            "",
-            [_deflated(row) for row in _rows(evaluation.sharpe_ratios.filter(portfolio=LONG_SHORT), models)],
-        ),
-        _finding(
-            "Is anything earned beyond the market and the five factors?",
-            "Alphas are above zero",
-            "Below zero",
-            [_alpha(row) for row in _rows(evaluation.exposures.filter(term=ALPHA), models)],
-        ),
-    ]
+    absolute = evaluation.loss_comparisons.filter(loss=ABSOLUTE_ERROR)
+    ratios = evaluation.sharpe_ratios.filter(portfolio=LONG_SHORT)
+    alphas = evaluation.exposures.filter(term=ALPHA)
+    evidence = {
+        "Are the forecasts closer to the returns than always forecasting zero?": _against(absolute, models, ZERO),
+        "Do they rank stocks better than chance?": [_rank_ic(row) for row in _rows(evaluation.skill, models)],
+        "Does the long-short portfolio earn anything after costs?": [
+            _after_costs(row) for row in _rows(evaluation.trading_summary, models)
+        ],
+        "Is its Sharpe ratio more than luck among those that were tried?": [
+            _deflated(row) for row in _rows(ratios, models)
+        ],
+        "Does it earn anything beyond the market and the five factors?": [_alpha(row) for row in _rows(alphas, models)],
+    }
     deep = [model for model in models if model in HIDDEN_LAYERS]
     if deep and _LINEAR in models:
-        found.append(
-            _finding(
-                "Do the deep models forecast better than the linear one?",
-                "Mean absolute errors are smaller",
-                "Larger",
-                _against(evaluation.loss_comparisons.filter(loss=ABSOLUTE_ERROR), deep, _LINEAR),
-            )
-        )
-    return tuple(found)
+        evidence["Do the deep models forecast better than the linear one?"] = _against(absolute, deep, _LINEAR)
+    return tuple(_finding(question, each) for question, each in evidence.items())
 
 
-def _finding(question: str, claim: str, contrary: str, evidence: Sequence[_Evidence]) -> Finding:
+def _finding(question: str, evidence: Sequence[_Evidence]) -> Finding:
     known = [each for each in evidence if each.sure is not None]
     if not known:
-        return Finding(question, TOO_FEW, f"Too few months to tell; {FEWEST_MONTHS_FOR_T} are the least.")
+        return Finding(question, TOO_FEW, "Nothing can be told of so few.")
     good, bad = ([each for each in known if each.sure and (each.value > 0) == way] for way in (True, False))
     best = max(known, key=lambda each: each.value)
-    answer = f"{claim}: {_told(good)}." if good else f"Of no model. The most that is found: {_told([best])}."
+    answer = f"Yes: {_told(good)}." if good else f"Of no model. The best: {_told([best])}."
     if bad:
-        answer += f" {contrary}: {_told(bad)}."
+        answer += f" The opposite: {_told(bad)}."
     return Finding(question, SHOWN if good else NOT_SHOWN, answer)
 
 
@@ -127,13 +102,13 @@ def _against(comparisons: pl.DataFrame, models: Sequence[str], other: str) -> li
 
 def _rank_ic(row: dict[str, Any]) -> _Evidence:
     value, error, t = row["rank_ic"], row["rank_ic_se"], row["rank_ic_t"]
-    told = f"{decimal(value, 3)} ± {decimal(error, 3, signed=False)}, t {decimal(t, 1)}"
+    told = f"mean rank IC {decimal(value, 3)} ± {decimal(error, 3, signed=False)}, t {decimal(t, 1)}"
     return _Evidence(row["model"], value or 0.0, told, _exceeds(t, row["months"]))
 
 
 def _after_costs(row: dict[str, Any]) -> _Evidence:
     value, error = row["annual_return"], row["annual_return_se"]
-    told = f"{percent(value, 1)} ± {percent(error, 1, signed=False)} % a year"
+    told = f"{percent(value, 1)} ± {percent(error, 1, signed=False)} % a year after costs"
     if row["break_even"] is not None:
         told += f", nothing left at {decimal(row['break_even'], 0, signed=False)} basis points a side"
     return _Evidence(row["model"], value or 0.0, told, _exceeds(value / error if error else None, row["months"]))
@@ -143,13 +118,13 @@ def _deflated(row: dict[str, Any]) -> _Evidence:
     confidence = row["deflated_probability"]
     sure = "over 99.9" if confidence is not None and confidence > 0.999 else percent(confidence, 1, signed=False)
     ratio, error = decimal(row["ratio"]), decimal(row["standard_error"], signed=False)
-    told = f"{ratio} ± {error}, above the best of {row['trials']} by luck with {sure} % confidence"
+    told = f"Sharpe ratio {ratio} ± {error}, above the best of {row['trials']} by luck with {sure} % confidence"
     return _Evidence(row["model"], confidence or 0.0, told, None if confidence is None else confidence > 1 - _SURE)
 
 
 def _alpha(row: dict[str, Any]) -> _Evidence:
     error = percent(row["standard_error"], 1, signed=False)
-    told = f"{percent(row['value'], 1)} ± {error} % a year before costs, {_p(row)}"
+    told = f"alpha {percent(row['value'], 1)} ± {error} % a year before costs, {_p(row)}"
     return _Evidence(row["model"], row["value"] or 0.0, told, _below(row["p_value"]))
 
 

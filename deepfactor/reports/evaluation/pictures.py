@@ -88,10 +88,10 @@ def counts_by_month(evaluation: Evaluation) -> tuple[Strips, ...]:
         _counted("Rows quarantined", _monthly(evaluation.coverage, "rows_quarantined")),
     ]
     for (reason,), table in evaluation.exclusions.partition_by("reason", as_dict=True).items():
-        series.append(_counted(f"Left out of {reason}", _monthly(table, "number")))
+        series.append(_counted(reason, _monthly(table, "number")))
     missing = evaluation.missing_returns.filter("known").group_by("month").agg(pl.col("without_return").max())
     series.append(_counted("Without a return in the month after", _monthly(missing, "without_return")))
-    return strips(series, lambda value, _digits: figure(round(value)), 1.0, together=False, least=2.0)
+    return strips(series, lambda value, _digits: figure(round(value)), 1.0, together=False, reached=2.0)
 
 
 def long_short_wealth(evaluation: Evaluation) -> dict[str, LineChart | None]:
@@ -168,7 +168,8 @@ def _charts(estimates: Mapping[str, Sequence[Estimate]]) -> dict[str, EstimateCh
 
 
 def _counted(name: str, values: Mapping[int, float]) -> Series:
-    return Series(name, f"{figure(round(sum(values.values())))} over all months", ((BARS, values),))
+    least, most = (figure(round(end(values.values(), default=0))) for end in (min, max))
+    return Series(name, f"{least} to {most} a month", ((BARS, values),))
 
 
 def _by_model(table: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:

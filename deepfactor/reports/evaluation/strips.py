@@ -79,7 +79,7 @@ class Strips:
 
     WIDTH = 440.0
     LEFT = 46.0
-    PLOT = 386.0
+    PLOT = 370.0
     HEAD = 24.0
     STRIP = 46.0
     GAP = 8.0
@@ -91,7 +91,7 @@ def strips(
     unit: float = 0.01,
     *,
     together: bool = True,
-    least: float = 0.001,
+    reached: float = 0.001,
 ) -> tuple[Strips, ...]:
     """Lay out series of figures by month in two columns; nothing if there are no figures.
 
@@ -103,8 +103,8 @@ def strips(
         How values are written beside the axis.
     together
         Whether all strips have one scale.
-    least
-        The smallest reach of a scale.
+    reached
+        A value that every scale reaches.
     """
     shown = [each for each in series if each.values()]
     if not shown:
@@ -117,7 +117,7 @@ def strips(
     columns = []
     for column in filter(None, (shown[:half], shown[half:])):
         drawn = tuple(
-            _strip(place, each, across, _reach(everything if together else each.values(), least), written, unit)
+            _strip(place, each, across, [0.0, reached, *(everything if together else each.values())], written, unit)
             for place, each in enumerate(column)
         )
         description = " ".join(f"{each.name}: {each.summary}." for each in column)
@@ -125,22 +125,16 @@ def strips(
     return tuple(columns)
 
 
-def _reach(values: Sequence[float], least: float) -> tuple[float, float]:
-    """Return the ends of a scale that holds values and nothing."""
-    low, high = min([0.0, *values]), max([0.0, *values])
-    return low, max(high, low + least)
-
-
 def _strip(
     place: int,
     series: Series,
     across: Scale,
-    reach: tuple[float, float],
+    scaled: Sequence[float],
     written: Callable[[float, int], str],
     unit: float,
 ) -> Strip:
     top = Strips.HEAD + place * (Strips.HEAD + Strips.STRIP + Strips.GAP)
-    up = Scale(*reach, top + Strips.STRIP, -Strips.STRIP)
+    up = Scale(min(scaled), max(scaled), top + Strips.STRIP, -Strips.STRIP)
     return Strip(
         name=series.name,
         summary=series.summary,

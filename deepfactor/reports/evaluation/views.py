@@ -72,8 +72,8 @@ _DRAWDOWNS = (
     words("start", "From"),
     words("trough", "Trough"),
     words("end", "Recovered"),
-    counts("length", "Months"),
-    counts("longest", "Longest, months"),
+    counts("length", "Lasted, months"),
+    counts("longest", "The longest, months"),
     percents("depth_resampled", "Months in random order, %"),
     percents("depth_resampled_worst", "One in twenty, %"),
 )
