@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import re
 import secrets
 from dataclasses import replace
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -36,6 +38,7 @@ from deepfactor.publication import (
     read_month,
     verify_month,
 )
+from deepfactor.reports.month import FILES
 from deepfactor.runs import Run
 from deepfactor.schemas import (
     ATTRIBUTION,
@@ -111,6 +114,24 @@ class TestPublished:
             assert ("members" in each) == (model != "linear")
         assert {gate["gate"] for gate in gates if not gate["hard"]} == {"members", "last month"}
         assert all(gate["passed"] for gate in gates if gate["hard"])
+
+    def test_signals_for_spreadsheets_are_the_same_signals(self, month_store: Store, manifest: Manifest) -> None:
+        signals = read_month(month_store, AS_OF).signals
+        body = month_store.read(manifest.named("signals.csv"))
+        assert pl.read_csv(BytesIO(body), schema=signals.schema).equals(signals)
+
+    def test_the_page_links_what_lies_beside_it(self, month_store: Store, manifest: Manifest) -> None:
+        page = month_store.read(manifest.report).decode()
+        folder = manifest.report.key.removesuffix("report.html")
+        linked = set(re.findall(r'href="([^"#:]+)"', page))
+        assert linked == {*FILES, "validation/data_docs/index.html", "results/data_docs/index.html"}
+        for name in linked:
+            assert manifest.named(name).key == folder + name
+
+    def test_a_month_from_before_there_was_a_csv_is_read(self, month_store: Store, manifest: Manifest) -> None:
+        older = {name: each for name, each in manifest.named_objects.items() if name != "signals.csv"}
+        month = open_month(month_store, replace(manifest, named_objects=older))
+        assert month.signals.equals(read_month(month_store, AS_OF).signals)
 
     def test_a_second_run_changes_nothing(self, month_store: Store, manifest: Manifest, small_config: Config) -> None:
         before = {key: month_store.etag(key) for key in month_store.list("")}
