@@ -21,7 +21,7 @@ def evaluate(
     config: Config | None = None,
     replace: bool = False,
 ) -> tuple[Evaluation, EvaluationManifest]:
-    """Evaluate the published months of a span, and publish what comes of it.
+    """Evaluate the published months of a span, and publish what comes of it, with a page.
 
     A second evaluation of the same runs has the same id and changes nothing; one that knows more results replaces the
     span's manifest.

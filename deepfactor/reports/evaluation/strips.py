@@ -81,7 +81,7 @@ class Strips:
     LEFT = 46.0
     PLOT = 370.0
     HEAD = 24.0
-    STRIP = 46.0
+    STRIP = 56.0
     GAP = 8.0
 
 
@@ -141,6 +141,6 @@ def _strip(
         top=rounded(top),
         zero=up.at(0.0),
         bottom=rounded(top + Strips.STRIP),
-        ticks=up.ticks(4, written, unit),
+        ticks=up.ticks(5, written, unit),
         marks=tuple((kind, _DRAWN[kind](values, across, up)) for kind, values in series.marks if values),
     )

@@ -47,6 +47,8 @@ class Column:
         The column of its standard error, if it is shown beside.
     t
         The column of its t, if that is shown beside.
+    text
+        Whether it is text, and so begins at the left.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Column:
     signed: bool = True
     error: str = ""
     t: str = ""
+    text: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,15 +75,12 @@ class Cell:
         Where it is from: the column, then the row's key, parted by bars.
     beside
         Its uncertainty.
-    words
-        Whether it is text and no figure.
     """
 
     text: str
     value: Any
     of: str
     beside: Cell | None = None
-    words: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class View:
         Headings of the columns that say what a row is.
     groups
         Headings over several columns, with their number; empty if there are none.
-    headings
-        Of the other columns.
+    columns
+        The others.
     rows
         In reading order.
     """
@@ -115,7 +115,7 @@ class View:
     label: str
     names: tuple[str, ...]
     groups: tuple[tuple[str, int], ...]
-    headings: tuple[str, ...]
+    columns: tuple[Column, ...]
     rows: tuple[Row, ...]
 
 
@@ -130,7 +130,12 @@ def counts(name: str, heading: str) -> Column:
 
 
 def words(name: str, heading: str) -> Column:
-    """Return a column of names, months, or yes and no."""
+    """Return a column of names, or of yes and no."""
+    return Column(name, heading, lambda value, _digits, _signed: _word(value), text=True)
+
+
+def months(name: str, heading: str) -> Column:
+    """Return a column of months."""
     return Column(name, heading, lambda value, _digits, _signed: _word(value))
 
 
@@ -170,7 +175,7 @@ def listed(
         label=label,
         names=tuple(names.values()),
         groups=(),
-        headings=tuple(column.heading for column in columns),
+        columns=tuple(columns),
         rows=tuple(
             Row(tuple(_word(row[name]) for name in names), tuple(_cell(frame, row, column) for column in columns))
             for row in rows
@@ -216,7 +221,7 @@ def crossed(
         label=label,
         names=(name[1],),
         groups=tuple((_word(each), len(shown[each])) for each in across) if grouped else (),
-        headings=tuple(column.heading for each in across for column in shown[each]),
+        columns=tuple(column for each in across for column in shown[each]),
         rows=tuple(
             Row(
                 (_word(row[name[0]]),),
@@ -240,7 +245,7 @@ def _cell(frame: str, row: Mapping[str, Any] | None, column: Column) -> Cell:
     elif column.t and value is not None:
         beside = Cell(f"({numbers.decimal(row[column.t], 1)})", row[column.t], _of(frame, row, column.t))
     text = column.shown(value, column.digits, column.signed)
-    return Cell(text, value, _of(frame, row, column.name), beside, isinstance(value, str | date))
+    return Cell(text, value, _of(frame, row, column.name), beside)
 
 
 def _of(frame: str, row: Mapping[str, Any], column: str) -> str:

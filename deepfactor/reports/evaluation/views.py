@@ -14,7 +14,7 @@ from deepfactor.evaluating.exposures import ALPHA
 from deepfactor.evaluation.naive import NAIVE, ZERO
 from deepfactor.evaluation.portfolios import LONG_SHORT
 from deepfactor.evaluation.trading import AFTER_COSTS
-from deepfactor.reports.evaluation.tables import Column, View, counts, crossed, listed, p_value, percents, words
+from deepfactor.reports.evaluation.tables import Column, View, counts, crossed, listed, months, p_value, percents, words
 from deepfactor.reports.numbers import decimal, percent
 
 # The group of Figure 3 that is followed month by month.
@@ -69,9 +69,9 @@ _DECILES = (
 _DRAWDOWNS = (
     _MONTHS,
     percents("depth", "Deepest, %"),
-    words("start", "From"),
-    words("trough", "Trough"),
-    words("end", "Recovered"),
+    months("start", "From"),
+    months("trough", "Trough"),
+    months("end", "Recovered"),
     counts("length", "Lasted, months"),
     counts("longest", "The longest, months"),
     percents("depth_resampled", "Months in random order, %"),

@@ -27,18 +27,18 @@ class TestRegression:
     def test_frozen(self) -> None:
         (drawn,) = strips([series()])
         (strip,) = drawn.strips
-        assert strip.marks == ((BARS, "M126.5 47V24h24V47ZM311.5 47V70h24V47Z"),)
+        assert strip.marks == ((BARS, "M126.5 52V24h24V52ZM311.5 52V80h24V52Z"),)
         assert [tick.label for tick in strip.ticks] == ["−10", "−5", "0", "+5", "+10"]
-        assert [tick.position for tick in strip.ticks] == [70, 58.5, 47, 35.5, 24]
+        assert [tick.position for tick in strip.ticks] == [80, 66, 52, 38, 24]
         assert [(tick.position, tick.label) for tick in drawn.months] == [(138.5, "2006-03"), (323.5, "2006-04")]
-        assert (strip.top, strip.zero, strip.bottom, drawn.height) == (24, 47, 70, 70)
+        assert (strip.top, strip.zero, strip.bottom, drawn.height) == (24, 52, 80, 80)
         assert drawn.description == "dfm1: a summary."
 
     def test_a_line_is_broken_where_a_month_is_missing(self) -> None:
         values = {FIRST: 0.0, FIRST + 1: 1.0, FIRST + 3: 0.5}
         (drawn,) = strips([series(kind=CURVE, values=values)])
         (_, path), *_ = drawn.strips[0].marks
-        assert path == "M92.25 70L184.75 24M366.75 47L372.75 47"
+        assert path == "M92.25 80L184.75 24M366.75 52L372.75 52"
 
 
 class TestProperties:
@@ -72,7 +72,7 @@ class TestProperties:
     def test_together_means_one_scale(self) -> None:
         small, large = {FIRST: 0.1}, {FIRST: 1.0}
         one, other = strips([series("a", values=small), series("b", values=large)])
-        assert min(heights(one.strips[0].marks[0][1])) > one.strips[0].top + 40
+        assert min(heights(one.strips[0].marks[0][1])) > one.strips[0].top + 50
         assert min(heights(other.strips[0].marks[0][1])) == other.strips[0].top
         one, other = strips([series("a", values=small), series("b", values=large)], together=False)
         assert min(heights(one.strips[0].marks[0][1])) == one.strips[0].top
