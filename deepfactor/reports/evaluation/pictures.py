@@ -91,7 +91,7 @@ def counts_by_month(evaluation: Evaluation) -> tuple[Strips, ...]:
         series.append(_counted(reason, _monthly(table, "number")))
     missing = evaluation.missing_returns.filter("known").group_by("month").agg(pl.col("without_return").max())
     series.append(_counted("Without a return in the month after", _monthly(missing, "without_return")))
-    return strips(series, lambda value, _digits: figure(round(value)), 1.0, together=False, reached=2.0)
+    return strips(series, lambda value, _digits: figure(round(value)), 1.0, together=False, reached=5.0)
 
 
 def long_short_wealth(evaluation: Evaluation) -> dict[str, LineChart | None]:

@@ -66,6 +66,10 @@ def test_counts_are_those_of_the_tables(made: Evaluation) -> None:
     assert told["scoring: too few descriptors"] == "4 to 6 a month"
     assert told["Without a return in the month after"] == "0 to 1 a month"
     assert told["Stocks scored, of the universe"] == "90.9 to 93.8 %"
+    for column in pictures.counts_by_month(made):
+        for strip in column.strips:
+            labels = [tick.label for tick in strip.ticks]
+            assert len(labels) == len(set(labels)) > 1
 
 
 def test_one_month_has_pictures(single: Evaluation) -> None:
