@@ -21,6 +21,8 @@ from .conftest import serialized
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 NEW_YORK = ("XNYS", "18:00", "America/New_York")
+# The usual one; others west of Greenwich, one due on the next day in UTC; and one due on the day before.
+SCHEDULES = [(), NEW_YORK, ("XNYS", "22:00", "America/New_York"), ("XNZE", "08:00", "Pacific/Auckland")]
 # From the date line to the date line.
 ZONES = ["Etc/GMT+12", "Pacific/Honolulu", "America/New_York", "UTC", "Asia/Tokyo", "Pacific/Auckland", "Etc/GMT-14"]
 
@@ -238,30 +240,30 @@ class TestBackfill:
         assert len({run.logical_date for run in runs}) == len(runs) == 120
 
     @settings(deadline=None)
-    @given(months, st.integers(0, 14), st.sampled_from(ZONES), st.booleans())
+    @given(months, st.integers(0, 14), st.sampled_from(ZONES), st.sampled_from(SCHEDULES))
     def test_first_to_last_day_of_months_in_any_zone(
-        self, timetable: Any, first: Month, count: int, zone: str, abroad: bool
+        self, timetable: Any, first: Month, count: int, zone: str, parameters: tuple[str, ...]
     ) -> None:
-        schedule = timetable(*NEW_YORK) if abroad else timetable()
+        schedule = timetable(*parameters)
         last = first + count
         # As the UI's form does: the whole of the last day, by the clock of whoever looks at it.
         runs = between(schedule, local(first.first_day, zone), local(last.last_day, zone, 23, 59))
         assert [read(schedule, run) for run in runs] == list(month_range(first, last))
 
     @settings(deadline=None)
-    @given(months, st.integers(0, 14), st.booleans())
-    def test_days_without_a_time(self, timetable: Any, first: Month, count: int, abroad: bool) -> None:
-        schedule = timetable(*NEW_YORK) if abroad else timetable()
+    @given(months, st.integers(0, 14), st.sampled_from(SCHEDULES))
+    def test_days_without_a_time(self, timetable: Any, first: Month, count: int, parameters: tuple[str, ...]) -> None:
+        schedule = timetable(*parameters)
         last = first + count
         runs = between(schedule, local(first.first_day, "UTC"), local(last.last_day, "UTC"))
         assert [read(schedule, run) for run in runs] == list(month_range(first, last))
 
     @settings(deadline=None)
-    @given(months, st.sampled_from(ZONES), st.booleans())
+    @given(months, st.sampled_from(ZONES), st.sampled_from(SCHEDULES))
     def test_the_logical_date_lies_in_the_month_wherever_it_is_read(
-        self, timetable: Any, month: Month, zone: str, abroad: bool
+        self, timetable: Any, month: Month, zone: str, parameters: tuple[str, ...]
     ) -> None:
-        schedule = timetable(*NEW_YORK) if abroad else timetable()
+        schedule = timetable(*parameters)
         info = following(schedule, local(month.first_day, "UTC"))
         assert Month.containing(info.logical_date.astimezone(ZoneInfo(zone)).date()) == month
         assert info.data_interval.start <= info.data_interval.end == info.run_after
@@ -288,9 +290,9 @@ class TestByHand:
         assert tokyo.month(Run(at(logical), at_now(), *interval)) == Month.parse(month)
 
     @settings(deadline=None)
-    @given(moments, st.booleans())
-    def test_it_is_the_newest_that_is_due(self, timetable: Any, moment: datetime, abroad: bool) -> None:
-        schedule = timetable(*NEW_YORK) if abroad else timetable()
+    @given(moments, st.sampled_from(SCHEDULES))
+    def test_it_is_the_newest_that_is_due(self, timetable: Any, moment: datetime, parameters: tuple[str, ...]) -> None:
+        schedule = timetable(*parameters)
         interval = schedule.infer_manual_data_interval(run_after=at(moment.isoformat()))
         runs = between(schedule, moment - timedelta(days=70), moment + timedelta(days=40))
         (same,) = [run for run in runs if run.logical_date == moment] or [
@@ -314,7 +316,7 @@ class TestByHand:
         assert tokyo.month(Run(at("2016-03-01"), now, *interval)) == Month.parse("2016-02")
 
     def test_an_interval_that_somebody_gives_counts(self, tokyo: Any) -> None:
-        interval = at("2016-02-01T00:00+09:00"), at("2016-03-01T00:00+09:00")
+        interval = at("2016-01-31T15:00Z"), at("2016-02-29T15:00Z")  # February in Tokyo
         assert tokyo.month(Run(at("2020-05-05"), at_now(), *interval)) == Month.parse("2016-02")
 
     def test_after_the_last_month_it_is_the_last(self, timetable: Any) -> None:
