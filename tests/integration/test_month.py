@@ -78,7 +78,8 @@ def test_the_demonstration_publishes_a_month_once(stack: Stack) -> None:
     manifest = verify_month(stack.endpoint.open(), month)
     for shown in (f"Published as run {manifest.run_id}", "report.html", "Highest predictions", stack.address):
         assert shown in _output(console)
-    assert (stack.layout.reports / f"{month}.html").read_bytes() == stack.endpoint.open().read(manifest.report)
+    copy = stack.layout.reports / str(month) / "report.html"
+    assert copy.read_bytes() == stack.endpoint.open().read(manifest.report)
     again = Console(file=StringIO(), width=120)
     assert demo(stack.layout.root, 120, str(month), again, ports=PORTS) == 0, _output(again)
     assert f"Already published as run {manifest.run_id}, nothing new" in _output(again)
