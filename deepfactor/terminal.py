@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 from rich import progress
@@ -38,6 +39,14 @@ def expected_failures() -> Iterator[None]:
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/bold red]: ", end="")
         Console(stderr=True).print(str(error), markup=False, highlight=False)
         raise typer.Exit(1) from None
+
+
+def write_page(path: Path, page: bytes) -> None:
+    """Write the page that ``--html`` asks for."""
+    try:
+        path.write_bytes(page)
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--html") from None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from deepfactor.months import Month
-from deepfactor.terminal import console, expected_failures, opened_store
+from deepfactor.terminal import console, expected_failures, opened_store, write_page
 
 
 def evaluate_command(
@@ -62,7 +62,7 @@ def evaluate_command(
             store, Month.parse(first), Month.parse(last), parameters, config=settings, replace=replace
         )
         if html is not None:
-            _write(html, store.read(manifest.named_objects[NAME]))
+            write_page(html, store.read(manifest.named_objects[NAME]))
         if as_json:
             typer.echo(json_to_bytes(summary(evaluation)).decode(), nl=False)
             return
@@ -70,10 +70,3 @@ def evaluate_command(
         place = store.url(f"evaluations/{manifest.evaluation_id}")
         console().print(Text(f"Tables, summary.md and summary.json: {place}/"), soft_wrap=True)
         console().print(Text(f"The page: {html or f'{place}/{NAME}'}"), soft_wrap=True)
-
-
-def _write(path: Path, page: bytes) -> None:
-    try:
-        path.write_bytes(page)
-    except OSError as error:
-        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--html") from None

@@ -12,6 +12,7 @@ import polars as pl
 from deepfactor.evaluating.coverage import NOT_KNOWN, NOT_PUBLISHED, SCORED
 from deepfactor.evaluating.exposures import UNIVERSE
 from deepfactor.evaluation.performance import FEWEST_MONTHS_FOR_T
+from deepfactor.evaluation.significance import critical_t
 from deepfactor.months import Month
 from deepfactor.schemas import FACTORS
 
@@ -81,7 +82,9 @@ def _uncertainty(frames: Mapping[str, pl.DataFrame]) -> list[str]:
             f"{_counted(months, 'month')} scored: standard errors, tests, and whether a signal is too good to be true, "
             f"are not told of fewer than {FEWEST_MONTHS_FOR_T}."
         ]
-    told = []
+    told = [
+        f"A t of Newey and West over {months} months must exceed {critical_t(months):.2f}, not 1.96, for a p below 5 %."
+    ]
     tests = frames["loss_comparisons"].drop_nulls("p_value").height
     if tests:
         told.append(

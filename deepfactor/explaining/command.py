@@ -9,7 +9,7 @@ import typer
 
 from deepfactor.models.names import EXPLAINED_MODELS
 from deepfactor.months import Month
-from deepfactor.terminal import console, expected_failures, opened_store
+from deepfactor.terminal import console, expected_failures, opened_store, write_page
 
 if TYPE_CHECKING:
     from deepfactor.explaining.explanation import Explanation
@@ -58,7 +58,7 @@ def explain_command(
         )
         explanation = explain(store, published, subject)
         if html is not None:
-            _write(html, page_of(store, published, subject, explanation))
+            write_page(html, page_of(store, published, subject, explanation))
         if as_json:
             typer.echo(explanation_json(explanation))
             return
@@ -84,10 +84,3 @@ def page_of(store: Store, published: PublishedModel, subject: Subject, explanati
     most = sorted(explanation.descriptors, key=lambda each: -abs(each.contribution))[:_SWARMS]
     shares = shares_until(store, published.month, published.model) if subject.published else SHARES.empty()
     return render_explanation(explanation, [swarm(published, subject, each.name) for each in most], shares)
-
-
-def _write(path: Path, page: bytes) -> None:
-    try:
-        path.write_bytes(page)
-    except OSError as error:
-        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--html") from None
