@@ -134,23 +134,28 @@ class TradingCalendarTimetable(Timetable):
 
     def infer_manual_data_interval(self, *, run_after: datetime) -> DataInterval:
         """Return the interval of the month that a run with this logical date computes."""
-        month = self._month_at(run_after)
-        if self._interval(month).start != run_after:
-            month = self._last_due(run_after)
+        month = self._month_of_date(run_after) or self._last_due(run_after)
         return self._interval(month if self._last_month is None else min(month, self._last_month))
+
+    def run_info_from_dag_run(self, *, dag_run: DagRun) -> DagRunInfo:
+        """Return what the scheduler goes on from, be it a run by hand that has taken a month's logical date."""
+        interval = self._interval(self.month(dag_run))
+        return DagRunInfo(run_after=interval.end, data_interval=interval)
 
     def month(self, run: DagRun) -> Month:
         """Return the month that a run computes, however it was started.
 
-        It is that of the data interval, but for two whims of Airflow's. A run that is triggered without a logical date
-        has no interval. And ``airflow dags trigger`` gives the interval of the moment at which somebody triggers, also
-        where a logical date is given.
+        It is the month whose logical date the run has, else that of its data interval, but for two whims of Airflow's.
+        A run that is triggered without a logical date has no interval. And ``airflow dags trigger`` gives the interval
+        of the moment at which somebody triggers, also where a logical date is given.
 
         Parameters
         ----------
         run
             As a task has it in its context, or as the database has it.
         """
+        if run.logical_date is not None and (month := self._month_of_date(run.logical_date)):
+            return month
         start, end = run.data_interval_start, run.data_interval_end
         if start is None or (start, end) == self.infer_manual_data_interval(run_after=run.run_after):
             start, _ = self.infer_manual_data_interval(run_after=run.logical_date or run.run_after)
@@ -169,6 +174,10 @@ class TradingCalendarTimetable(Timetable):
         from deepfactor.months import Month
 
         return Month.containing(moment.astimezone(self._timezone).date())
+
+    def _month_of_date(self, logical_date: datetime) -> Month | None:
+        month = self._month_at(logical_date)
+        return month if self._interval(month).start == logical_date else None
 
     def _first_month(self, earliest: datetime) -> Month:
         month = self._month_at(earliest)

@@ -301,10 +301,14 @@ class TestByHand:
         assert interval == same.data_interval
 
     def test_a_run_by_hand_with_a_month_s_own_date_does_not_stop_the_schedule(self, tokyo: Any) -> None:
-        # The scheduler takes it for that month's, and goes on from its interval.
         taken = following(tokyo, at("2016-02-01")).logical_date
-        interval = tokyo.infer_manual_data_interval(run_after=taken)
-        assert read(tokyo, following(tokyo, at("2006-03-01"), interval)) == Month.parse("2016-03")
+        # Triggered before the month was due, and Airflow gave it the interval of the month before.
+        interval = tokyo.infer_manual_data_interval(run_after=at("2016-02-29T08:00Z"))
+        run = Run(taken, at("2016-02-29T08:00Z"), *interval)
+        assert tokyo.month(run) == Month.parse("2016-02")
+        # The scheduler takes it for that month's, and goes on from it.
+        info = tokyo.run_info_from_dag_run(dag_run=run)
+        assert read(tokyo, following(tokyo, at("2006-03-01"), info.data_interval)) == Month.parse("2016-03")
 
     def test_without_a_logical_date_the_moment_counts_from_which_it_may_run(self, tokyo: Any) -> None:
         assert tokyo.month(Run(None, at("2016-02-29T08:00Z"))) == Month.parse("2016-01")
