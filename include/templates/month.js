@@ -1,5 +1,5 @@
 "use strict";
-// The signals table: sorting, filtering, and the account of a stock. Without this script the page shows the table by rank.
+// The signals table: sorting, filtering, and the account of a stock. Without this script the table stands by rank.
 (() => {
   const table = document.getElementById("signals-table");
   const body = table.tBodies[0];
@@ -15,7 +15,7 @@
     folded: element.cells[0].textContent.toLowerCase(),
     quintile: element.cells[4].textContent,
   }));
-  const byRank = [...rows];
+  const counted = (number) => number.toLocaleString("en");
   const shown = () => rows.filter((row) => !row.element.hidden);
   // The cells show rounded figures; sorting and drawing use the exact ones.
   const valueOf = (cell, column) =>
@@ -45,7 +45,7 @@
     const wanted = name.value.trim().toLowerCase();
     for (const row of rows)
       row.element.hidden = !row.folded.includes(wanted) || (quintile.value && row.quintile !== quintile.value);
-    count.textContent = `${shown().length.toLocaleString("en")} of ${rows.length.toLocaleString("en")}`;
+    count.textContent = `${counted(shown().length)} of ${counted(rows.length)}`;
     makeReachable(shown()[0]);
   };
   name.addEventListener("input", filter);
@@ -68,8 +68,8 @@
   if (!dialog) return;
 
   const source = document.getElementById("stock-details");
-  let details;
-  const parts = Object.fromEntries([...dialog.querySelectorAll("[data-part]")].map((each) => [each.dataset.part, each]));
+  const parts = {};
+  for (const each of dialog.querySelectorAll("[data-part]")) parts[each.dataset.part] = each;
   const make = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
   const draw = (tag, attributes, ...children) =>
     fill(document.createElementNS(svgNamespace, tag), attributes, children);
@@ -82,8 +82,7 @@
 
   const written = (percent, digits = 2, signed = true) => {
     const size = Math.abs(percent).toFixed(digits);
-    const sign = Number(size) === 0 ? "" : percent < 0 ? "−" : signed ? "+" : "";
-    return sign + size;
+    return (Number(size) === 0 ? "" : percent < 0 ? "−" : signed ? "+" : "") + size;
   };
   const shade = (value, furthest) => `s${furthest ? Math.round((value / furthest) * 4) : 0}`;
 
@@ -117,7 +116,8 @@
     const gap = prediction - level - seen.reduce((sum, step) => sum + step.value, 0);
     if (Math.abs(gap) >= VISIBLE) seen.push({ label: "unaccounted", value: gap, text: written(gap * 100) });
     let sum = level;
-    for (const step of seen) Object.assign(step, { from: sum, to: (sum += step.value), kind: step.value > 0 ? "up" : "down" });
+    for (const step of seen)
+      Object.assign(step, { from: sum, to: (sum += step.value), kind: step.value > 0 ? "up" : "down" });
     const spread = valueOf(cells[3], 3);
     const ended = cells[2].textContent + (spread ? ` ± ${cells[3].textContent}` : "");
     return [
@@ -140,23 +140,29 @@
     const { at, ticks, zero } = scaleAround(Math.min(...reached), Math.max(...reached));
     const height = TOP + ROW * steps.length;
     const words = `In percent of return: ${steps.map((step) => `${step.label} ${step.text}`).join(", ")}.`;
-    const svg = draw("svg", { class: "waterfall", viewBox: `0 0 ${WIDTH} ${height + 18}`, role: "img", "aria-label": words });
-    ticks.forEach(([x, label], place) => svg.append(
-      draw("line", { class: "grid", x1: x, x2: x, y1: 2, y2: height }),
-      draw("text", { class: "tick", x, y: height + 14, "text-anchor": "middle" }, label + (place === ticks.length - 1 ? " %" : ""))));
+    const viewBox = `0 0 ${WIDTH} ${height + 18}`;
+    const svg = draw("svg", { class: "waterfall", viewBox, role: "img", "aria-label": words });
+    ticks.forEach(([x, label], place) => {
+      const unit = place === ticks.length - 1 ? " %" : "";
+      svg.append(
+        draw("line", { class: "grid", x1: x, x2: x, y1: 2, y2: height }),
+        draw("text", { class: "tick", x, y: height + 14, "text-anchor": "middle" }, label + unit));
+    });
     if (zero !== null) svg.append(draw("line", { class: "axis", x1: zero, x2: zero, y1: 2, y2: height }));
     steps.forEach(({ label, text, kind, from, to, spread }, place) => {
       const [start, end, top] = [at(from), at(to), TOP + ROW * place];
       const drawn = ["up", "down"].includes(kind) && Math.abs(end - start) < NARROWEST ? "none" : kind;
-      const [named, bold] = [["start", "total"].includes(kind) ? "factor" : "step", kind === "total" ? "value factor" : "value"];
+      const named = ["start", "total"].includes(kind) ? "factor" : "step";
+      const valued = kind === "total" ? "value factor" : "value";
       svg.append(
         draw("text", { class: named, x: LEFT - 6, y: top + 10.5, "text-anchor": "end" }, label),
         draw("path", { class: `fall ${drawn}`, d: outline(drawn, start, end, top) }),
-        draw("text", { class: bold, x: LEFT + PLOT + 8, y: top + 10.5 }, text));
+        draw("text", { class: valued, x: LEFT + PLOT + 8, y: top + 10.5 }, text));
       if (kind !== "total") svg.append(draw("path", { class: "link", d: `M${end} ${top + BAR}v${ROW - BAR}` }));
       if (!spread) return;
       const [low, high, middle] = [at(to - spread), at(to + spread), top + BAR / 2];
-      svg.append(draw("path", { class: "whisker", d: `M${low} ${middle}H${high}M${low} ${middle - 3}v6M${high} ${middle - 3}v6` }));
+      const d = `M${low} ${middle}H${high}M${low} ${middle - 3}v6M${high} ${middle - 3}v6`;
+      svg.append(draw("path", { class: "whisker", d }));
     });
     return svg;
   };
@@ -165,6 +171,8 @@
     const { descriptors, lags, contributions, unknown, largest, above, dispersions, others } = details;
     const furthest = Math.abs(contributions[row.index][largest[row.index][0]]);
     const line = (label, ...cells) => make("tr", {}, make("th", { scope: "row", class: "text" }, ...label), ...cells);
+    // Lines break between words, and neither before … nor at the hyphen of t-59.
+    const unbroken = (formula) => formula.replaceAll(" … ", "\u00a0…\u00a0").replaceAll("-", "\u2011");
     const inputs = largest[row.index].map((input, place) => {
       const [descriptor, formula] = descriptors[input % descriptors.length];
       const label = `${descriptor}@${lags[Math.floor(input / descriptors.length)]}`;
@@ -172,7 +180,7 @@
       const track = draw("svg", { class: "track", viewBox: "0 0 100 10", "aria-hidden": "true" },
         draw("path", { d: "M0 5H100" }), draw("circle", { cx: 4 + part * 0.92, cy: 5, r: 4 }));
       const rank = unknown[row.index].includes(input) ? ["not known"] : [`${part} %`, track];
-      return line([label, make("span", { class: "formula" }, formula.replaceAll(" … ", "\u00a0…\u00a0"))], make("td", {}, ...rank),
+      return line([label, make("span", { class: "formula" }, unbroken(formula))], make("td", {}, ...rank),
         make("td", { class: shade(value, furthest) }, written(value / 100)),
         make("td", {}, written(dispersions[row.index][place] / 100, 2, false)));
     });
@@ -189,20 +197,18 @@
     const { descriptors, lags, contributions, unknown } = details;
     const values = contributions[row.index];
     const furthest = Math.max(...values.map(Math.abs));
-    return descriptors.map(([descriptor], place) => make("tr", {}, make("th", { scope: "row", class: "text" }, descriptor),
-      ...lags.map((_, lag) => {
-        const input = lag * descriptors.length + place;
-        const known = !unknown[row.index].includes(input);
-        return make("td", known ? { class: shade(values[input], furthest) } : {}, known ? written(values[input] / 100) : "–");
-      })));
+    const cell = (input) => unknown[row.index].includes(input) ? make("td", {}, "–")
+      : make("td", { class: shade(values[input], furthest) }, written(values[input] / 100));
+    return descriptors.map(([descriptor], place) => make("tr", {},
+      make("th", { scope: "row", class: "text" }, descriptor),
+      ...lags.map((_, lag) => cell(lag * descriptors.length + place))));
   };
 
   // A shell takes a quoted word as it is.
   const quoted = (word) =>
     /^\w[\w.-]*$/.test(word) ? `--security ${word}` : `--security='${word.replaceAll("'", "'\\''")}'`;
 
-  let current;
-  let opener;
+  let details, current, opener;
   const open = (row) => {
     details ??= JSON.parse(source.textContent);
     current = row;
@@ -212,10 +218,11 @@
     parts.name.textContent = row.name;
     parts.prediction.textContent = cells[2].textContent;
     parts.dispersion.textContent = cells[3].textContent;
-    parts.rank.textContent = row.rank.toLocaleString("en");
+    parts.rank.textContent = counted(row.rank);
     parts.quintile.textContent = row.quintile;
     parts.security.textContent = quoted(row.name);
-    parts.place.textContent = place < 0 ? "not in the table shown" : `${(place + 1).toLocaleString("en")} of ${order.length.toLocaleString("en")} shown`;
+    parts.place.textContent =
+      place < 0 ? "not among those shown" : `${counted(place + 1)} of ${counted(order.length)} shown`;
     for (const button of dialog.querySelectorAll("[data-step]"))
       button.setAttribute("aria-disabled", String(!order[place + Number(button.dataset.step)]));
     parts.waterfall.replaceChildren(waterfall(cells));
@@ -255,22 +262,21 @@
 
   const openable = (cell, row) => {
     const button = make("button", { type: "button", class: "security", "aria-haspopup": "dialog" }, ...cell.childNodes);
-    button.addEventListener("click", () => open(row));
+    button.addEventListener("click", () => { makeReachable(row); open(row); });
     cell.append(button);
     return button;
   };
   for (const row of rows) {
     row.button = openable(row.element.cells[0], row);
     row.button.tabIndex = -1;
-    row.element.row = row;
   }
-  for (const each of document.querySelectorAll(".extreme tbody tr"))
-    openable(each.cells[1], byRank.find((row) => row.name === each.cells[1].textContent && row.rank === Number(each.cells[0].textContent)));
+  for (const { cells: [rank, security] } of document.querySelectorAll(".extreme tbody tr"))
+    openable(security, rows.find((row) => row.rank === Number(rank.textContent) && row.name === security.textContent));
   for (const each of document.querySelectorAll(".scripted")) each.hidden = false;
   makeReachable(shown()[0]);
   body.addEventListener("keydown", (event) => {
     const order = shown();
-    const place = order.indexOf(event.target.closest("tr").row);
+    const place = order.indexOf(reachable);
     const way = { ArrowUp: place - 1, ArrowDown: place + 1, Home: 0, End: order.length - 1 }[event.key];
     if (way === undefined || !order[way]) return;
     event.preventDefault();

@@ -295,7 +295,8 @@ def test_without_its_script_the_page_is_a_table(
 ) -> None:
     watched = Watched(browser, address, java_script_enabled=False)
     assert (
-        watched.page.locator(f"{TABLE} th").all_inner_texts() == tables["signals"].sort("rank")["security_id"].to_list()
+        watched.page.locator(f"{TABLE} th").all_text_contents()
+        == tables["signals"].sort("rank")["security_id"].to_list()
     )
     assert watched.page.locator(".security").count() == 0
     for hidden in ("#stock", ".scripted"):
