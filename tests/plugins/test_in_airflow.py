@@ -126,7 +126,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(CHECKOUT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        # The default asks the name service, which may take a minute where there is none.
+        # The default asks the name service, which a laptop may not have.
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
