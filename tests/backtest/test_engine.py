@@ -41,9 +41,13 @@ def _address(endpoint: Endpoint, prefix: str = "") -> StoreAddress:
     return StoreAddress(url, endpoint.url, endpoint.credentials.access_key, endpoint.credentials.secret_key)
 
 
+PUBLISHED = {"report.html", "signals.csv", "manifest.json"}
+"""What a publication adds to a month."""
+
+
 def _bodies(store: Store, *prefixes: str) -> dict[str, bytes]:
     """Return what is decided by the inputs: not how long a training took, nor what a publication adds."""
-    others = ("measured.json", "report.html", "/manifest.json")
+    others = ("measured.json", *PUBLISHED)
     return {key: store.get(key) for prefix in prefixes for key in store.list(prefix) if not key.endswith(others)}
 
 
@@ -122,7 +126,7 @@ class TestWhole:
         assert manifest.run_id == backtest.runs[AS_OF].run_id
         after = store.etags(f"runs/{AS_OF}/")
         assert before.items() <= after.items()
-        assert {key.rsplit("/", 1)[1] for key in after.keys() - before.keys()} == {"report.html", "manifest.json"}
+        assert {key.rsplit("/", 1)[1] for key in after.keys() - before.keys()} == PUBLISHED
 
     def test_again_nothing_is_done(
         self, backtest: Backtest, address: StoreAddress, config: Config, results: Results
