@@ -17,6 +17,10 @@ from deepfactor.validation.neighbours import change, neighbour, positive_log
 _LARGE = math.log(4.0)
 _SAME = math.log(2.0)
 _LONGEST = 3
+# The nearest right rows of each row of so few wrong ones: so many rows before, and after (negative).
+_SIDES = [(ahead, ahead - length - 1) for length in range(1, _LONGEST + 1) for ahead in range(1, length + 1)]
+# Closes of neighbouring months that differ by less are on one scale.
+_ONE_SCALE = math.log(1.25)
 # A merger multiplies the market value by less within a month.
 _LARGEST_MERGER = math.log(20.0)
 # Volume or traded value in thousands; a single wrong day makes less.
@@ -52,7 +56,7 @@ def contradictions(prices: pl.DataFrame) -> pl.DataFrame:
     known = prices.with_columns(
         **ratios, newest=newest, price=positive_log(pl.col("close")), worth=positive_log(pl.col("value"))
     )
-    returning = [_off_both_sides(name) for name in ratios]
+    returning = [*map(_off_both_sides, ratios), _off_around_a_split()]
     return known.select(
         contradiction=pl.max_horizontal(*returning, *_newest(), pl.lit(0.0)).exp(),
         odd_trades=_odd_trades().exp(),
@@ -61,15 +65,28 @@ def contradictions(prices: pl.DataFrame) -> pl.DataFrame:
 
 def _off_both_sides(name: str) -> pl.Expr:
     """Return by how much a value stands off both sides, if it does for at most three months and these agree."""
-    value = pl.col(name)
+    return pl.max_horizontal(_off(pl.col(name), *sides) for sides in _SIDES)
+
+
+def _off_around_a_split() -> pl.Expr:
+    """Return the same of a close beside a split, which changes close × shares as little as the return price.
+
+    The close must be on neither side's scale: else it is the number of shares that is late, or early.
+    """
+    close = pl.col("adjustment")
     found = []
-    for length in range(1, _LONGEST + 1):
-        for ahead in range(1, length + 1):
-            before, after = neighbour(value, ahead), neighbour(value, ahead - length - 1)
-            least = pl.min_horizontal((value - before).abs(), (value - after).abs())
-            returns = ((before - after).abs() < _SAME) & ((value > before) == (value > after))
-            found.append(pl.when(returns & (least > _LARGE)).then(least))
+    for before, after in _SIDES:
+        apart = [(close - neighbour(close, side)).abs() > _ONE_SCALE for side in (before, after)]
+        found.append(pl.when(pl.all_horizontal(apart)).then(_off(close + pl.col("shares"), before, after)))
     return pl.max_horizontal(found)
+
+
+def _off(value: pl.Expr, before: int, after: int) -> pl.Expr:
+    """Return by how much a value stands off two others that agree; null if it hardly does."""
+    one, other = neighbour(value, before), neighbour(value, after)
+    least = pl.min_horizontal((value - one).abs(), (value - other).abs())
+    returns = ((one - other).abs() < _SAME) & ((value > one) == (value > other))
+    return pl.when(returns & (least > _LARGE)).then(least)
 
 
 def _newest() -> list[pl.Expr]:

@@ -28,6 +28,12 @@ def _scaled(prices: pl.DataFrame, rows: list[int], factor: float, *columns: str)
     return prices.with_columns(pl.when(at).then(pl.col(name) * factor).otherwise(name).alias(name) for name in columns)
 
 
+def _split(close_from: int, shares_from: int, into: float = 3.0) -> pl.DataFrame:
+    close = [100.0 / into if n >= close_from else 100.0 for n in range(N)]
+    shares = [SHARES * into if n >= shares_from else SHARES for n in range(N)]
+    return stock(LEVEL, close=close, shares_outstanding=shares)
+
+
 class TestWrong:
     @pytest.mark.parametrize(
         "columns",
@@ -63,12 +69,24 @@ class TestWrong:
     def test_the_newest_market_value(self, columns: tuple[str, ...]) -> None:
         assert _found(_scaled(stock(LEVEL), [N - 1], 100.0, *columns)) == [N - 1]
 
+    @pytest.mark.parametrize("row", [8, 9])
+    @pytest.mark.parametrize("factor", [1000.0, 8.0, 0.1])
+    @pytest.mark.parametrize("value", [True, False])
+    def test_a_close_beside_a_split(self, row: int, factor: float, value: bool) -> None:
+        split = _split(close_from=9, shares_from=9)
+        known = split if value else split.with_columns(market_value=pl.lit(None, pl.Float64))
+        assert _found(_scaled(known, [row], factor, "close")) == [row]
+
     @pytest.mark.parametrize("column", ["volume", "traded_value"])
     def test_trades_in_thousands(self, column: str) -> None:
         assert _found(_scaled(stock(LEVEL), [9, 15], 1e-3, column)) == [9, 15]
 
 
 class TestRight:
+    @pytest.mark.parametrize("shares_from", range(6, 13))
+    def test_a_split_whose_shares_are_told_early_or_late(self, shares_from: int) -> None:
+        assert _found(_split(close_from=9, shares_from=shares_from, into=10.0)) == []
+
     @pytest.mark.parametrize("month", [9, N - 1])
     @pytest.mark.parametrize("factor", [10.0, 2.0, 1000.0, 0.1])
     def test_a_split(self, month: int, factor: float) -> None:
