@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, Connection
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CONNECTION = "deepfactor_store"
+KEY_CONNECTION = "jquants_default"
 MONTHLY = "deepfactor_monthly"
 SIGNALS = Asset("deepfactor_signals")
 MONTH_OR_EMPTY = r"^(\d{4}-(0[1-9]|1[0-2]))?$"
@@ -54,6 +55,16 @@ def read_config(name: str) -> Config:
     from deepfactor.config import load_config
 
     return load_config(CHECKOUT / name)
+
+
+def service_key(config: Config) -> str | None:
+    """Return the data service's key, where the configuration asks one and the connection has it."""
+    if config.source.kind != "jquants":
+        return None
+    try:
+        return str(Connection.get(KEY_CONNECTION).password or "") or None
+    except AirflowNotFoundException:
+        return None  # then in the environment
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from deepfactor_airflow import (
     final_where_waiting_cannot_help,
     open_store,
     read_config,
+    service_key,
 )
 
 if TYPE_CHECKING:
@@ -105,8 +106,8 @@ hours: then it is skipped, and what is published by then is evaluated.
 **By hand.** A run that a person triggers does not wait. Without parameters it evaluates all published months, as after
 a publication. Months that are published while this DAG is paused do not start it when it is unpaused: trigger it once.
 
-**Needs** the connection `deepfactor_store`, as `deepfactor_monthly` does. A configuration of J-Quants takes its
-key from the environment variable JQUANTS_API_KEY.
+**Needs** the connection `deepfactor_store`, as `deepfactor_monthly` does, and like it the service's key for a
+configuration of J-Quants.
 """
 
 
@@ -179,7 +180,10 @@ def deepfactor_evaluation() -> None:
             store, supposed = open_store(), suppositions(given)
             config = read_config(given["config"]) if given["config"] else None
             first, last = span(given, store)
-            evaluation, manifest = evaluate(store, first, last, supposed, config=config, replace=given["replace"])
+            key = service_key(config) if config else None
+            evaluation, manifest = evaluate(
+                store, first, last, supposed, config=config, api_key=key, replace=given["replace"]
+            )
         states = ", ".join(f"{number} {state}" for state, number in Counter(evaluation.coverage["state"]).items())
         LOGGER.info("months: %s; all of it lies in %s/", states, store.url(f"evaluations/{manifest.evaluation_id}"))
         context["outlet_events"][EVALUATION].extra = {

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Connection, CronDataIntervalTimetable, Param, dag, task
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
 from deepfactor_airflow import (
     DEFAULT_ARGUMENTS,
     MONTH_OR_EMPTY,
@@ -20,15 +19,13 @@ from deepfactor_airflow import (
     final_where_waiting_cannot_help,
     open_store,
     read_config,
+    service_key,
 )
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
-    from deepfactor.config import Config
     from deepfactor.months import Month
-
-KEY_CONNECTION = "jquants_default"
 
 # Where the data end, the schedule must end too; runs that are asked for by name are not bound by it.
 _LAST_SCHEDULED = os.environ.get("DEEPFACTOR_LAST_SCHEDULED")
@@ -90,16 +87,6 @@ def month_of(parameters: Mapping[str, Any], interval_start: datetime | None) -> 
             'or with the parameter month, for example {"month": "2016-02"}'
         )
     return Month.containing(interval_start.astimezone(UTC).date())
-
-
-def service_key(config: Config) -> str | None:
-    """Return the data service's key, where the configuration asks one and the connection has it."""
-    if config.source.kind != "jquants":
-        return None
-    try:
-        return str(Connection.get(KEY_CONNECTION).password or "") or None
-    except AirflowNotFoundException:
-        return None  # then in the environment
 
 
 def carry_out(step: Callable[..., Any], run: Mapping[str, str], context: Context, **options: Any) -> Any:

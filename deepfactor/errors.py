@@ -64,3 +64,9 @@ class IntegrityError(StoreError):
 
 class PublicationConflict(StoreError):
     """Another run has published this month."""
+
+
+class PublishedMeanwhile(PublicationConflict):
+    """Another process has published the same while this one computed; done again, it takes that into account."""
+
+    retryable = True

@@ -19,6 +19,7 @@ def evaluate(
     parameters: Parameters = USUAL,
     *,
     config: Config | None = None,
+    api_key: str | None = None,
     replace: bool = False,
 ) -> tuple[Evaluation, EvaluationManifest]:
     """Evaluate the published months of a span, and publish what comes of it, with a page.
@@ -36,6 +37,8 @@ def evaluate(
         What is supposed.
     config
         Where a month may be fetched from whose returns no published run knows; none: it is not known yet.
+    api_key
+        Key of a data service; None: that of the service's environment variable.
     replace
         Whether an evaluation with other parameters, or one that knows more results, may be replaced.
 
@@ -52,6 +55,6 @@ def evaluate(
     """
     # Before anything is read, so that what is written meanwhile is not lost.
     seen = store.etag(manifest_key(first, last))
-    evaluation = evaluated(read_materials(store, first, last, config), parameters)
+    evaluation = evaluated(read_materials(store, first, last, config, api_key), parameters)
     objects = bodies(evaluation) | {NAME: render_evaluation(evaluation)}
     return evaluation, publish(store, evaluation, objects, seen, replace=replace)

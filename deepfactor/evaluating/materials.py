@@ -99,7 +99,9 @@ class _MonthRead:
     correlations: pl.DataFrame
 
 
-def read_materials(store: Store, first: Month, last: Month, config: Config | None = None) -> Materials:
+def read_materials(
+    store: Store, first: Month, last: Month, config: Config | None = None, api_key: str | None = None
+) -> Materials:
     """Read what the published months of a span say, and the results that have come; every object is checked.
 
     Parameters
@@ -110,6 +112,8 @@ def read_materials(store: Store, first: Month, last: Month, config: Config | Non
         As-of months of the span, both included.
     config
         Where a month may be fetched from whose returns no published run knows; none: it is not known yet.
+    api_key
+        Key of a data service; None: that of the service's environment variable.
 
     Raises
     ------
@@ -132,7 +136,7 @@ def read_materials(store: Store, first: Month, last: Month, config: Config | Non
         )
     results = outcomes(store, manifests)
     if config is not None:
-        results |= described_outcomes(store, sorted(manifests.keys() - results.keys()), config)
+        results |= described_outcomes(store, sorted(manifests.keys() - results.keys()), config, api_key)
     returns = realised_returns(store, results)
     with ThreadPoolExecutor(_READERS) as pool:
         months = list(pool.map(lambda manifest: _read_month(store, manifest, returns), manifests.values()))

@@ -79,7 +79,9 @@ def outcomes(store: Store, months: Iterable[Month]) -> dict[Month, Outcome]:
     return {month: read[source] for month, source in sorted(sources.items())}
 
 
-def described_outcomes(store: Store, months: Sequence[Month], config: Config) -> dict[Month, Outcome]:
+def described_outcomes(
+    store: Store, months: Sequence[Month], config: Config, api_key: str | None = None
+) -> dict[Month, Outcome]:
     """Return the results that no published run knows, from runs that are described for them and not published.
 
     The month after is ingested, validated and described as ``deepfactor run`` would do it, and goes no further. A month
@@ -93,6 +95,8 @@ def described_outcomes(store: Store, months: Sequence[Month], config: Config) ->
         As-of months of forecasts.
     config
         Says where the delivery lies, and how it is read.
+    api_key
+        Key of a data service; None: that of the service's environment variable.
 
     Raises
     ------
@@ -104,7 +108,7 @@ def described_outcomes(store: Store, months: Sequence[Month], config: Config) ->
     from deepfactor.pipeline import describe, ingest, validate
     from deepfactor.sources import open_source
 
-    source = open_source(config.source)
+    source = open_source(config.source, api_key)
     found: dict[Month, Outcome] = {}
     for month in sorted(months, reverse=True):
         # The month after next may have been described for the month before.
@@ -112,7 +116,7 @@ def described_outcomes(store: Store, months: Sequence[Month], config: Config) ->
         if known is not None:
             found[month] = next(each for each in found.values() if each.as_of == known)
         elif source.ready(month + 1):
-            run = ingest(month + 1, store, config)
+            run = ingest(month + 1, store, config, api_key)
             validate(run, store, config)
             described = describe(run, store, config)
             market = read_record(run, store, "validate").objects.get(_MARKET)

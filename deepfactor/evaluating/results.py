@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from deepfactor.errors import IntegrityError, PublicationConflict, StoreError
+from deepfactor.errors import IntegrityError, PublicationConflict, PublishedMeanwhile, StoreError
 from deepfactor.evaluating.evaluation import TABLES, Evaluation
 from deepfactor.evaluating.markdown import summary_markdown
 from deepfactor.evaluating.summary import summary
@@ -145,7 +145,9 @@ def publish(
     Raises
     ------
     PublicationConflict
-        If such a one is there and may not be replaced, or another process was faster.
+        If such a one is there and may not be replaced.
+    PublishedMeanwhile
+        If another process was faster.
     IntegrityError
         If an object is not what was written.
     """
@@ -178,7 +180,7 @@ def _commit(store: Store, manifest: EvaluationManifest, seen: str | None, *, rep
     try:
         store.commit(key, body, replacing=seen)
     except PublicationConflict:
-        raise PublicationConflict(
+        raise PublishedMeanwhile(
             f"another evaluation of {what} was published while this one was computed: evaluate again"
         ) from None
     # What is replaced later stays known.

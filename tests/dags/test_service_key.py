@@ -16,7 +16,7 @@ KEY = "ak-5eCr3t_0123456789"
 
 @pytest.fixture(scope="module")
 def service_key() -> Callable[[Config], str | None]:
-    found: Any = importlib.import_module("monthly").service_key
+    found: Any = importlib.import_module("deepfactor_airflow").service_key
     return found  # type: ignore[no-any-return]
 
 

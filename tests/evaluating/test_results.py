@@ -8,7 +8,7 @@ import json
 import polars as pl
 import pytest
 
-from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, StoreError
+from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, PublishedMeanwhile, StoreError
 from deepfactor.evaluating.evaluate import evaluate
 from deepfactor.evaluating.evaluation import TABLES, Evaluation, evaluated
 from deepfactor.evaluating.materials import read_materials
@@ -131,7 +131,7 @@ class TestLater:
         stale = evaluated(read_materials(store, FIRST, SECOND))
         publish_made(store, THIRD)
         _, manifest = evaluate(store, FIRST, SECOND)
-        with pytest.raises(PublicationConflict, match=r"another evaluation of .* while this one was computed"):
+        with pytest.raises(PublishedMeanwhile, match=r"another evaluation of .* while this one was computed"):
             publish(store, stale, bodies(stale), None, replace=True)
         assert find_evaluation(store, FIRST, SECOND) == manifest
 
