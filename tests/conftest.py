@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from deepfactor.config import Config, SimulationConfig, TrainingConfig, UniverseConfig, load_config
 from deepfactor.descriptors import describe
@@ -91,3 +93,15 @@ def training(described: pl.DataFrame) -> Samples:
     """The small market's training samples."""
     window = Window(AS_OF)
     return training_samples(rank_panel(described, window), window, UniverseConfig(minimum_stocks=20))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless browser."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.fail("chromium is missing, and pages are tested in it: apt-get install chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program)
+        yield running
+        running.close()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from deepfactor.evaluating.evaluation import TABLES, Evaluation
 from deepfactor.evaluating.results import find_evaluation
@@ -18,15 +17,8 @@ from deepfactor.store import Store
 from tests.evaluating.figures import Figure, differing, figures_of
 from tests.evaluating.made_evaluation import made_evaluation
 from tests.evaluating.made_span import FIRST, LAST
+from tests.reports.watched import CUT_OFF
 
-_CUT_OFF = """() => [...document.querySelectorAll("svg[role=img]")].flatMap(svg => {
-  const frame = svg.getBoundingClientRect();
-  return [...svg.querySelectorAll("text")].filter(text => {
-    const box = text.getBoundingClientRect();
-    return box.left < frame.left - 1 || box.right > frame.right + 1
-      || box.top < frame.top - 1 || box.bottom > frame.bottom + 1 || box.height < 10;
-  }).map(text => svg.querySelector("title").textContent + ": " + text.textContent);
-})"""
 _OVERLAPPING = """() => [...document.querySelectorAll(".chart")].flatMap(svg => {
   const boxes = [...svg.querySelectorAll("text")].map(text => [text.textContent, text.getBBox()]);
   return boxes.flatMap(([one, a], place) => boxes.slice(place + 1).filter(([_, b]) =>
@@ -66,17 +58,6 @@ def test_a_leak_is_told_first(leaking: Evaluation) -> None:
     page = render_evaluation(leaking).decode()
     assert page.index("✗ Too good to be true.") < page.index("What the figures say")
     assert page.count("the mean rank IC of linear is +0.") == 1
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.fail("chromium is missing, and the page is tested in it: apt-get install chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +108,7 @@ class TestBrowser:
         page.set_viewport_size({"width": width, "height": 800})
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate(_CUT_OFF) == []
+        assert page.evaluate(CUT_OFF) == []
         assert page.evaluate(_OVERLAPPING) == []
         assert page.locator(".chart").first.is_visible()
 
@@ -136,7 +117,7 @@ class TestBrowser:
             page.set_viewport_size({"width": width, "height": 800})
             page.goto(other)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert page.evaluate(_CUT_OFF) == []
+            assert page.evaluate(CUT_OFF) == []
             assert page.evaluate(_OVERLAPPING) == []
 
     def test_is_used_with_the_keyboard(self, page: Page, address: str) -> None:

@@ -1,6 +1,5 @@
-import shutil
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,9 +18,6 @@ from deepfactor.schemas import (
     SHARES,
     SIGNALS,
 )
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 MODELS = ("dfm1", "dfm2", "linear")
 # How much of the spread between stocks each factor makes up.
@@ -208,16 +204,3 @@ def build_report(
 @pytest.fixture(scope="session")
 def make_report() -> Any:
     return build_report
-
-
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    from playwright.sync_api import sync_playwright
-
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.fail("chromium is missing, and pages are tested in it: apt-get install chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program)
-        yield running
-        running.close()

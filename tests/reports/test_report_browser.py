@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from deepfactor.reports.month import render_month
-from tests.reports.watched import Watched
+from tests.reports.watched import CUT_OFF, Watched
 
 pytestmark = pytest.mark.integration
 
@@ -109,17 +109,9 @@ def test_prints_on_a_few_pages_and_in_full_on_request(watched: Watched) -> None:
 
 def test_pictures_keep_within_themselves(watched: Watched) -> None:
     """No text of a picture is cut off at its border, and none is too small to read on a telephone."""
-    script = """() => [...document.querySelectorAll("svg[role=img]")].flatMap(svg => {
-      const frame = svg.getBoundingClientRect();
-      return [...svg.querySelectorAll("text")].filter(text => {
-        const box = text.getBoundingClientRect();
-        return box.left < frame.left - 1 || box.right > frame.right + 1
-          || box.top < frame.top - 1 || box.bottom > frame.bottom + 1 || box.height < 10;
-      }).map(text => svg.querySelector("title").textContent + ": " + text.textContent);
-    })"""
     for width in (1240, 380):
         watched.page.set_viewport_size({"width": width, "height": 900})
-        assert watched.page.evaluate(script) == []
+        assert watched.page.evaluate(CUT_OFF) == []
 
 
 def test_every_dot_of_a_beeswarm_is_drawn(watched: Watched, report: Any) -> None:

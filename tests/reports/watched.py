@@ -7,6 +7,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+CUT_OFF = """() => [...document.querySelectorAll("svg[role=img]")].flatMap(svg => {
+  const frame = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll("text")].filter(text => {
+    const box = text.getBoundingClientRect();
+    return box.left < frame.left - 1 || box.right > frame.right + 1
+      || box.top < frame.top - 1 || box.bottom > frame.bottom + 1 || box.height < 10;
+  }).map(text => svg.querySelector("title").textContent + ": " + text.textContent);
+})"""
+"""Texts of pictures that are cut off at the border, or too small to read on a telephone."""
+
 
 class Watched:
     """A page, and whatever it said or asked for."""
