@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
+from airflow.sdk import Param, dag, task
 from deepfactor_airflow import (
     DEFAULT_ARGUMENTS,
     MONTH_OR_EMPTY,
@@ -21,14 +21,16 @@ from deepfactor_airflow import (
     read_config,
     service_key,
 )
+from trading_calendar import TradingCalendarTimetable
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
+    from airflow.sdk.types import DagRunProtocol as DagRun
 
     from deepfactor.months import Month
 
 # Where the data end, the schedule must end too; runs that are asked for by name are not bound by it.
-_LAST_SCHEDULED = os.environ.get("DEEPFACTOR_LAST_SCHEDULED")
+SCHEDULE = TradingCalendarTimetable("XTKS", "18:00", "Asia/Tokyo", os.environ.get("DEEPFACTOR_LAST_SCHEDULED") or None)
 
 _PARAMETERS = {
     "month": Param(
@@ -36,7 +38,7 @@ _PARAMETERS = {
         type=["string", "null"],
         pattern=MONTH_OR_EMPTY,
         title="As-of month",
-        description="YYYY-MM, for example 2016-02. Empty: the month of the run's data interval.",
+        description="YYYY-MM, for example 2016-02. Empty: the last month that was due at the run's logical date.",
     ),
     "config": Param(
         "include/config/default.yaml",
@@ -60,10 +62,13 @@ configuration on the trailing 60 months, books each prediction to its inputs, ho
 publishes signals, attribution and report. Steps share nothing but the store and are idempotent: a second run over the
 same inputs has the same run id and changes nothing.
 
-**Which month.** A scheduled or backfilled run computes the month that its data interval covers: logical date
-2016-02-01, data interval 2016-02-01 to 2016-03-01, month 2016-02. A run triggered with a logical date takes the last
-month that was complete at that date, which is its data interval too. A run triggered without one needs the parameter
-`month`. Airflow's run ids name the day a run is due: `…2016-03-01…` is the run of month 2016-02.
+**When.** At 18:00 in Tokyo on the exchange's last session of a month. Where no session is published yet, the exchange's
+rules tell which day that is, and beyond them it is the last weekday.
+
+**Which month.** That of the last session. The run of 2016-02 has the logical date 2016-02-29, the day of the session;
+a backfill from 2006-03-01 to 2016-02-29 has the months 2006-03 to 2016-02. A run by hand takes the parameter `month`.
+Without it, it is the last month that was due at the logical date, or at the moment from which the run may start where
+there is none. With the logical date of a month's own run it is that month's.
 
 **Needs** the connection `deepfactor_store` (type aws; extra: `store`, such as `s3://bucket/prefix`, and `endpoint_url`
 where it is not AWS; login and password, or the usual AWS variables) and the pool `training`, whose slots say how many
@@ -74,19 +79,11 @@ models may train at once. A configuration of J-Quants needs the service's key, t
 """
 
 
-def month_of(parameters: Mapping[str, Any], interval_start: datetime | None) -> Month:
+def month_of(parameters: Mapping[str, Any], run: DagRun) -> Month:
     """Return the as-of month of a run."""
-    from deepfactor.errors import ConfigurationError
     from deepfactor.months import Month
 
-    if parameters.get("month"):
-        return Month.parse(parameters["month"])
-    if interval_start is None:
-        raise ConfigurationError(
-            "this run has no logical date, so it does not say which month to compute: trigger it with a logical date, "
-            'or with the parameter month, for example {"month": "2016-02"}'
-        )
-    return Month.containing(interval_start.astimezone(UTC).date())
+    return Month.parse(parameters["month"]) if parameters.get("month") else SCHEDULE.month(run)
 
 
 def carry_out(step: Callable[..., Any], run: Mapping[str, str], context: Context, **options: Any) -> Any:
@@ -103,9 +100,8 @@ def carry_out(step: Callable[..., Any], run: Mapping[str, str], context: Context
     description="One month, from raw tables to published signals and their attribution.",
     doc_md=_DOCUMENTATION,
     tags=["deepfactor", "signals"],
-    schedule=CronDataIntervalTimetable("0 0 1 * *", timezone="UTC"),
+    schedule=SCHEDULE,
     start_date=datetime(2006, 3, 1, tzinfo=UTC),
-    end_date=datetime.strptime(_LAST_SCHEDULED, "%Y-%m").replace(tzinfo=UTC) if _LAST_SCHEDULED else None,
     catchup=False,
     # A month needs up to 3 GB, and nothing of another month: two overlap where one waits for the training pool.
     max_active_runs=2,
@@ -122,7 +118,7 @@ def deepfactor_monthly() -> None:
         from deepfactor import pipeline
 
         with final_where_waiting_cannot_help():
-            month = month_of(context["params"], context.get("data_interval_start"))
+            month = month_of(context["params"], context["dag_run"])
             config = read_config(context["params"]["config"])
             return pipeline.ingest(month, open_store(), config, service_key(config)).as_dict()
 

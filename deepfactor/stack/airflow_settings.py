@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from deepfactor.stack import object_store, ports, processes
 from deepfactor.stack.credentials import USER
@@ -69,9 +70,14 @@ def environment(layout: Layout, endpoint: object_store.Endpoint, database: str, 
 
 
 def digest(settings: Mapping[str, str]) -> str:
-    """Return what changes when a process started with these settings has to be started again."""
+    """Return what changes when a process started with these settings has to be started again.
+
+    Plugins belong to it: a process loads them once.
+    """
     kept = {key: value for key, value in settings.items() if key.startswith(("AIRFLOW", "DEEPFACTOR"))}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    plugins = Path(settings["AIRFLOW__CORE__PLUGINS_FOLDER"])
+    code = {str(each.relative_to(plugins)): each.read_text(encoding="utf-8") for each in plugins.rglob("*.py")}
+    return hashlib.sha256(json.dumps([kept, code], sort_keys=True).encode()).hexdigest()
 
 
 def _inherited(variables: Mapping[str, str]) -> dict[str, str]:

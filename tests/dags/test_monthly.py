@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import importlib
 from datetime import UTC, datetime, timedelta
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from deepfactor.errors import ConfigurationError
-from deepfactor.months import Month
+from deepfactor.months import Month, month_range
 from deepfactor.stack.airflow_settings import DAG as DAG_ID
 from deepfactor.stack.airflow_settings import POOL
 from deepfactor.stack.progress import STEPS
@@ -80,30 +79,36 @@ def test_a_month_that_is_none_is_refused_at_the_trigger(dag: Any, text: str) -> 
         dag.params.get_param("month").resolve(text)
 
 
-@pytest.mark.parametrize("logical", ["2015-12", "2016-01", "2016-02"])
-def test_the_data_interval_names_the_month(module: ModuleType, logical: str) -> None:
-    month = Month.parse(logical)
-    start = datetime.combine(month.first_day, datetime.min.time(), UTC)
-    assert module.month_of({"month": ""}, start) == month
-    assert module.month_of({"month": None}, start) == month
-    assert module.month_of({"month": "2010-05"}, start) == Month.parse("2010-05")
+def _run(logical: datetime | None, after: datetime, interval: Any = (None, None)) -> Any:
+    start, end = interval
+    return SimpleNamespace(logical_date=logical, run_after=after, data_interval_start=start, data_interval_end=end)
 
 
-def test_no_month_is_guessed(module: ModuleType) -> None:
-    with pytest.raises(ConfigurationError, match="does not say which month"):
-        module.month_of({"month": ""}, None)
+def test_the_parameter_names_the_month(module: ModuleType) -> None:
+    run = _run(None, datetime(2016, 3, 1, tzinfo=UTC))
+    assert module.month_of({"month": "2010-05"}, run) == Month.parse("2010-05")
 
 
+@pytest.mark.parametrize("given", ["", None])
 @pytest.mark.parametrize(("triggered", "expected"), [("2016-03-01", "2016-02"), ("2016-02-17", "2016-01")])
-def test_a_logical_date_by_hand_means_the_last_complete_month(
-    serialized: Any, module: ModuleType, triggered: str, expected: str
+def test_a_run_by_hand_takes_the_last_month_that_was_due(
+    serialized: Any, module: ModuleType, given: str | None, triggered: str, expected: str
 ) -> None:
     moment = datetime.fromisoformat(triggered).replace(tzinfo=UTC)
     interval = serialized.timetable.infer_manual_data_interval(run_after=moment)
-    assert module.month_of({"month": ""}, interval.start) == Month.parse(expected)
+    for run in (_run(moment, datetime.now(UTC), interval), _run(None, moment)):
+        assert module.month_of({"month": given}, run) == Month.parse(expected)
 
 
 def test_a_backfill_covers_exactly_its_months(serialized: Any, module: ModuleType) -> None:
-    runs = serialized.iter_dagrun_infos_between(datetime(2015, 12, 1, tzinfo=UTC), datetime(2016, 2, 1, tzinfo=UTC))
-    months = [str(module.month_of({"month": ""}, each.data_interval.start)) for each in runs]
-    assert months == ["2015-12", "2016-01", "2016-02"]
+    runs = serialized.iter_dagrun_infos_between(datetime(2006, 3, 1, tzinfo=UTC), datetime(2016, 2, 29, tzinfo=UTC))
+    months = [
+        module.month_of({"month": ""}, _run(each.logical_date, each.run_after, each.data_interval)) for each in runs
+    ]
+    assert months == list(month_range(Month.parse("2006-03"), Month.parse("2016-02")))
+
+
+def test_the_schedule_is_that_of_the_exchange(serialized: Any) -> None:
+    assert serialized.timetable.summary == "18:00 Asia/Tokyo, last XTKS session of the month"
+    # With an end date, no run by hand with a later logical date would ever start its tasks.
+    assert serialized.end_date is None
