@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup develop demo down test lint types check-python
+.PHONY: help setup develop demo down test lint types check-python compose-env compose-image
 
 UV_VERSION := 0.13.9
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -11,6 +11,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
 	if $$each -c '$(SUPPORTED)' 2>/dev/null; then echo $$each; break; fi; done)
 
+COMMA := ,
 BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode
 
@@ -23,6 +24,9 @@ help:
 	@echo "make setup   install what demo needs (demo does it by itself)"
 	@echo "make test    install what the checks need, then run all of them"
 	@echo "make lint    only style; make types: only types"
+	@echo
+	@echo "make compose-env    generate the secrets of docker-compose.yaml into .env"
+	@echo "make compose-image  build the image that it uses; PIP_CONF=… and CERTIFICATES=… for an index of your own"
 
 setup: .venv/installed .venv-store/installed
 
@@ -43,6 +47,16 @@ lint: .venv/developed
 
 types: .venv/developed
 	$(BIN)/mypy --strict deepfactor
+
+# Both need no .venv: a machine that runs containers has none.
+compose-env: check-python
+	@$(PYTHON) -m deepfactor.stack.compose_env .env
+	@echo "Secrets are in .env, which only you can read. Next: docker compose up --detach --wait"
+
+compose-image: check-python
+	docker build --tag deepfactor:$(shell $(PYTHON) -c 'import deepfactor; print(deepfactor.__version__)') \
+		$(if $(PIP_CONF),--secret id=pip$(COMMA)src=$(PIP_CONF)) \
+		$(if $(CERTIFICATES),--secret id=certificates$(COMMA)src=$(CERTIFICATES)) .
 
 check-python:
 	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(SUPPORTED)'; then \
