@@ -19,6 +19,7 @@ from deepfactor.evaluating.command import evaluate_command
 from deepfactor.explaining.command import explain_command
 from deepfactor.exporting import export_command
 from deepfactor.months import Month, Window
+from deepfactor.preservation.commands import gc_command, restore_command, verify_command
 from deepfactor.publication import read_month, verify_month
 from deepfactor.reports.summary import durations_table, month_summary, objects_table
 from deepfactor.reports.validation import validation_summary
@@ -34,6 +35,9 @@ app.command("backtest")(backtest_command)
 app.command("export")(export_command)
 app.command("explain")(explain_command)
 app.command("evaluate")(evaluate_command)
+app.command("verify")(verify_command)
+app.command("gc")(gc_command)
+app.command("restore")(restore_command)
 
 MonthOption = Annotated[str, typer.Option("--month", help="As-of month, written YYYY-MM.")]
 SourceOption = Annotated[
@@ -92,18 +96,6 @@ def show(month: MonthOption) -> None:
         published = read_month(store, Month.parse(month))
         console().print(month_summary(published.report()))
         console().print(objects_table(published.manifest.objects))
-
-
-@app.command()
-def verify(month: MonthOption) -> None:
-    """Read back every object of a published month and compare it with the manifest."""
-    with expected_failures(), opened_store() as store:
-        manifest = verify_month(store, Month.parse(month))
-        console().print(
-            f"{month}: run {manifest.run_id}, {len(manifest.objects)} objects and {len(manifest.inputs)} raw tables "
-            "are whole",
-            highlight=False,
-        )
 
 
 @app.command()

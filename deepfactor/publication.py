@@ -242,7 +242,7 @@ def verify_month(store: Store, month: Month) -> Manifest:
     """
     manifest = read_manifest(store, month)
     verify_all(store, [*manifest.objects, *manifest.inputs])
-    store.verify(Reference.to(_copy_key(manifest), manifest.to_bytes()))
+    store.verify(Reference.to(copy_key(manifest), manifest.to_bytes()))
     return manifest
 
 
@@ -276,7 +276,7 @@ def commit(store: Store, manifest: Manifest, *, replace: bool) -> bool:
     published = find_manifest(store, manifest.month) if entity_tag is not None else None
     verify_all(store, manifest.objects)
     if published is not None and published.to_bytes() == body:
-        store.put_immutable(_copy_key(manifest), body)
+        store.put_immutable(copy_key(manifest), body)
         LOGGER.info("%s is already published as run %s: nothing new", manifest.month, manifest.run_id)
         return False
     if published is not None and not replace:
@@ -288,13 +288,13 @@ def commit(store: Store, manifest: Manifest, *, replace: bool) -> bool:
         LOGGER.warning("%s ignores conditional writes: make sure that only one publisher runs", store.url(""))
     if published is not None:
         # What is replaced stays known, even if its publisher was killed before it wrote the copy.
-        store.put_immutable(_copy_key(published), published.to_bytes())
+        store.put_immutable(copy_key(published), published.to_bytes())
     store.commit(key, body, replacing=entity_tag)
-    store.put_immutable(_copy_key(manifest), body)
+    store.put_immutable(copy_key(manifest), body)
     LOGGER.info("%s is published as run %s", manifest.month, manifest.run_id)
     return True
 
 
-def _copy_key(manifest: Manifest) -> str:
+def copy_key(manifest: Manifest) -> str:
     """Return where a run keeps what it has published."""
     return f"runs/{manifest.month}/{manifest.run_id}/manifest.json"

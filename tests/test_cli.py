@@ -62,7 +62,7 @@ class TestMonth:
             assert text in run.stdout
         verified = _call("verify", "--month", "2016-02")
         assert verified.exit_code == 0
-        assert "are whole" in verified.stdout
+        assert "all are whole" in verified.stdout
         assert "Highest predictions" in _call("show", "--month", "2016-02").stdout
 
     @pytest.mark.parametrize(

@@ -171,10 +171,14 @@ def _commit(store: Store, manifest: EvaluationManifest, seen: str | None, *, rep
     what = f"{manifest.first} to {manifest.last}"
     there = _body(store, key)
     if there == body:
+        _keep_copy(store, manifest)
         LOGGER.info("%s is evaluated already, as %s: nothing new", what, manifest.evaluation_id)
         return
     if there is not None and not replace:
-        _check_replaceable(EvaluationManifest.from_bytes(there, store.url(key)), manifest, what)
+        before = EvaluationManifest.from_bytes(there, store.url(key))
+        _check_replaceable(before, manifest, what)
+        # Its publisher may have been killed before it wrote the copy.
+        _keep_copy(store, before)
     if not store.honours_conditions():
         LOGGER.warning("%s ignores conditional writes: make sure that only one evaluation runs", store.url(""))
     try:
@@ -183,9 +187,13 @@ def _commit(store: Store, manifest: EvaluationManifest, seen: str | None, *, rep
         raise PublishedMeanwhile(
             f"another evaluation of {what} was published while this one was computed: evaluate again"
         ) from None
-    # What is replaced later stays known.
-    store.put_immutable(f"evaluations/{manifest.evaluation_id}/manifest.json", body)
+    _keep_copy(store, manifest)
     LOGGER.info("%s is evaluated as %s", what, manifest.evaluation_id)
+
+
+def _keep_copy(store: Store, manifest: EvaluationManifest) -> None:
+    """Write the copy by which an evaluation stays known when it is replaced."""
+    store.put_immutable(f"evaluations/{manifest.evaluation_id}/manifest.json", manifest.to_bytes())
 
 
 def _check_replaceable(before: EvaluationManifest, manifest: EvaluationManifest, what: str) -> None:
