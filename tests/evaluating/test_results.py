@@ -135,6 +135,17 @@ class TestLater:
             publish(store, stale, bodies(stale), None, replace=True)
         assert find_evaluation(store, FIRST, SECOND) == manifest
 
+    @pytest.mark.parametrize("later", [False, True])
+    def test_what_a_killed_publisher_left_undone_is_done(self, store: Store, later: bool) -> None:
+        publish_span(store, FIRST, SECOND)
+        early, manifest = evaluate(store, FIRST, SECOND)
+        copy = f"evaluations/{early.id}/manifest.json"
+        store._client.delete_object(Bucket=store.bucket, Key=store._full(copy))
+        if later:
+            publish_made(store, THIRD)
+        assert (evaluate(store, FIRST, SECOND)[0].id != early.id) == later
+        assert store.get(copy) == manifest.to_bytes()
+
     def test_other_parameters_replace_only_on_demand(self, store: Store) -> None:
         publish_span(store, FIRST, THIRD)
         usual, manifest = evaluate(store, FIRST, SECOND)
