@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
+from deepfactor.backfill.command import backfill_command
 from deepfactor.backtest.commands import backtest_command
 from deepfactor.config import DEFAULT_CONFIG, INCLUDE, SimulationConfig, load_config
 from deepfactor.evaluating.command import evaluate_command
@@ -31,6 +32,7 @@ ROOT = INCLUDE.parent
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(stack_app, name="stack")
 app.command("demo")(demo_command)
+app.command("backfill")(backfill_command)
 app.command("backtest")(backtest_command)
 app.command("export")(export_command)
 app.command("explain")(explain_command)

@@ -1,0 +1,1 @@
+"""Many months through Airflow: its own backfill, planned, followed and explained."""
