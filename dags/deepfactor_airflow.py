@@ -1,30 +1,73 @@
-"""What the DAG files share: where the store is, what is tried again, and the assets by which one starts the other.
+"""What the DAG files share: configuration and keys, what is tried again, and the assets by which one starts the other.
 
 Airflow puts this folder on ``sys.path``, behind everything else; hence a name that nothing else has.
 """
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, Connection
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
+from airflow.sdk import Asset, Connection, RetryDecision, RetryPolicy
+from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException, AirflowTaskTimeout
+from deepfactor_alerts import remember_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from airflow.sdk.definitions.context import Context
 
     from deepfactor.config import Config
-    from deepfactor.store import Store
+    from deepfactor.errors import DeepfactorError
+
+LOGGER = logging.getLogger(__name__)
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-CONNECTION = "deepfactor_store"
 KEY_CONNECTION = "jquants_default"
 MONTHLY = "deepfactor_monthly"
 SIGNALS = Asset("deepfactor_signals")
 MONTH_OR_EMPTY = r"^(\d{4}-(0[1-9]|1[0-2]))?$"
+
+
+class ForeseenFailure(SystemExit):
+    """The end of a task whose message says all.
+
+    Airflow logs every exception with its stack trace, an exit without one.
+
+    Parameters
+    ----------
+    error
+        What ended it.
+    """
+
+    def __init__(self, error: DeepfactorError) -> None:
+        super().__init__(1)
+        self.reason = f"{type(error).__name__}: {error}"
+        self.retryable = error.retryable
+
+
+class WhereItCanHelp(RetryPolicy):
+    """Tries again what can succeed without anybody changing anything."""
+
+    def evaluate(
+        self,
+        exception: BaseException,
+        try_number: int,  # noqa: ARG002 - the base's
+        max_tries: int,  # noqa: ARG002
+        context: Context | None = None,  # noqa: ARG002
+    ) -> RetryDecision:
+        """Decide on a failure."""
+        if isinstance(exception, ForeseenFailure):
+            helps = exception.retryable
+        else:
+            # Of the machine or of Airflow; anything else is a fault of the program, and stays one.
+            helps = isinstance(exception, (AirflowException, AirflowTaskTimeout, OSError, MemoryError))
+        return RetryDecision.default() if helps else RetryDecision.fail("trying again cannot help")
+
 
 DEFAULT_ARGUMENTS: dict[str, Any] = {
     "owner": "deepfactor",
@@ -32,29 +75,51 @@ DEFAULT_ARGUMENTS: dict[str, Any] = {
     "retry_delay": timedelta(seconds=30),
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=15),
+    "retry_policy": WhereItCanHelp(),
     "execution_timeout": timedelta(minutes=30),
+    "on_failure_callback": remember_failure,
 }
 
 
-def open_store() -> Store:
-    """Open the store that the connection names."""
-    from deepfactor.errors import ConfigurationError
-    from deepfactor.store import Store
+@contextmanager
+def foreseen() -> Iterator[None]:
+    """End a task without a stack trace where the library foresees the failure."""
+    from deepfactor.errors import DeepfactorError
 
-    connection = Connection.get(CONNECTION)
-    extra = connection.extra_dejson
-    if "store" not in extra:
-        raise ConfigurationError(
-            f'the connection {CONNECTION} has no "store" in its extra: set it, for example to "s3://bucket/prefix"'
-        )
-    return Store.open(extra["store"], extra.get("endpoint_url"), connection.login, connection.password)
+    # It tells of each of its own functions as it starts: hundreds of lines.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    try:
+        yield
+    except DeepfactorError as error:
+        LOGGER.error("%s", error)
+        raise ForeseenFailure(error) from None
 
 
-def read_config(name: str) -> Config:
-    """Read a configuration of the checkout."""
+def read_config(name: str, models: Sequence[str] | None = None) -> Config:
+    """Read a configuration of the checkout, with some of its models, or all if none are named.
+
+    Raises
+    ------
+    ConfigurationError
+        If it does not have these models, or the signal model is not among them.
+    """
     from deepfactor.config import load_config
+    from deepfactor.errors import ConfigurationError
 
-    return load_config(CHECKOUT / name)
+    config = load_config(CHECKOUT / name)
+    if not models:
+        return config
+    if missing := [each for each in models if each not in config.models]:
+        raise ConfigurationError(
+            f"models: {name} does not train {', '.join(missing)}, only {', '.join(config.models)}: choose from these, "
+            "or name another configuration"
+        )
+    if config.signal_model not in models:
+        raise ConfigurationError(
+            f"models: {config.signal_model} is missing, by which {name} ranks what is published: choose it, too, "
+            "or none to train all"
+        )
+    return replace(config, models=tuple(each for each in config.models if each in models))
 
 
 def service_key(config: Config) -> str | None:
@@ -67,19 +132,6 @@ def service_key(config: Config) -> str | None:
         return None  # then in the environment
 
 
-@contextmanager
-def final_where_waiting_cannot_help() -> Iterator[None]:
-    """Let Airflow try again only what can succeed without anybody changing anything."""
-    from deepfactor.errors import DeepfactorError
-
-    try:
-        yield
-    except DeepfactorError as error:
-        if error.retryable:
-            raise
-        raise AirflowFailException(str(error)) from None
-    except (AirflowException, OSError):
-        raise
-    except Exception as error:
-        # A fault of the program stays one, and its stack trace is what is needed.
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+def whole_hours(text: str | None, usual: int) -> timedelta:
+    """Return a number of hours that an environment variable may set."""
+    return timedelta(hours=int(text) if text else usual)

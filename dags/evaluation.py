@@ -17,11 +17,12 @@ from deepfactor_airflow import (
     MONTH_OR_EMPTY,
     MONTHLY,
     SIGNALS,
-    final_where_waiting_cannot_help,
-    open_store,
+    foreseen,
     read_config,
     service_key,
 )
+from deepfactor_alerts import FailedRun
+from deepfactor_store import open_store
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
     from deepfactor.months import Month
     from deepfactor.store import Store
 
-LOGGER = logging.getLogger(__name__)
+# Airflow gives the module a name that says nothing.
+LOGGER = logging.getLogger("deepfactor_evaluation")
 
 EVALUATION = Asset("deepfactor_evaluation")
 
-# No run of a month lasts longer: what is still active then is a long backfill, or stands still.
+# No month takes longer to compute: what is still active then is a long backfill, stands still, or waits for its vendor.
 _PATIENCE = timedelta(hours=6)
 
 _PARAMETERS = {
@@ -166,6 +168,9 @@ class MonthsAreDone(BaseSensorOperator):
     dagrun_timeout=2 * _PATIENCE,
     params=_PARAMETERS,
     default_args=DEFAULT_ARGUMENTS,
+    on_failure_callback=FailedRun(
+        lambda context: context["run_id"], "Repair the cause, then clear the failed task, or trigger a run by hand."
+    ),
 )
 def deepfactor_evaluation() -> None:
     """Wire the two tasks."""
@@ -176,7 +181,7 @@ def deepfactor_evaluation() -> None:
         from deepfactor.evaluating.evaluate import evaluate
 
         given = context["params"]
-        with final_where_waiting_cannot_help():
+        with foreseen():
             store, supposed = open_store(), suppositions(given)
             config = read_config(given["config"]) if given["config"] else None
             first, last = span(given, store)

@@ -5,22 +5,29 @@ Nothing of the library is imported at the top: the file is parsed again and agai
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import AsyncCallback, DeadlineAlert, Param, PokeReturnValue, dag, task
 from deepfactor_airflow import (
+    CHECKOUT,
     DEFAULT_ARGUMENTS,
     MONTH_OR_EMPTY,
     MONTHLY,
     SIGNALS,
-    final_where_waiting_cannot_help,
-    open_store,
+    foreseen,
     read_config,
     service_key,
+    whole_hours,
 )
+from deepfactor_alerts import FailedRun
+from deepfactor_delivery import delivered
+from deepfactor_instructions import MONTHLY as INSTRUCTIONS
+from deepfactor_lateness import PublishedBy, month_is_late
+from deepfactor_store import open_store
 from trading_calendar import TradingCalendarTimetable
 
 if TYPE_CHECKING:
@@ -28,9 +35,26 @@ if TYPE_CHECKING:
     from airflow.sdk.types import DagRunProtocol as DagRun
 
     from deepfactor.months import Month
+    from deepfactor.publication import Manifest
+    from deepfactor.store import Store
 
-# Where the data end, the schedule must end too; runs that are asked for by name are not bound by it.
-SCHEDULE = TradingCalendarTimetable("XTKS", "18:00", "Asia/Tokyo", os.environ.get("DEEPFACTOR_LAST_SCHEDULED") or None)
+# Airflow gives the module a name that says nothing.
+LOGGER = logging.getLogger(MONTHLY)
+
+_DUE: dict[str, str | None] = {
+    "calendar": "XTKS",
+    "at": "18:00",
+    "timezone": "Asia/Tokyo",
+    # Where the data end, the schedule must end too; runs that are asked for by name are not bound by it.
+    "last_month": os.environ.get("DEEPFACTOR_LAST_SCHEDULED") or None,
+}
+SCHEDULE = TradingCalendarTimetable(**_DUE)
+
+# The first morning before the exchange opens, and the evening after the one on which the month was due.
+PUBLISHED_BY = os.environ.get("DEEPFACTOR_PUBLISHED_BY") or "08:00"
+WAIT = whole_hours(os.environ.get("DEEPFACTOR_WAIT_HOURS"), usual=24)
+
+_MODELS = ("dfm1", "dfm2", "linear", "svr", "forest")
 
 _PARAMETERS = {
     "month": Param(
@@ -43,40 +67,26 @@ _PARAMETERS = {
     "config": Param(
         "include/config/default.yaml",
         type="string",
+        examples=sorted(str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("include/config/*.yaml")),
         title="Configuration",
-        description="YAML file, relative to the checkout.",
+        description="Source, models, gates: a YAML file, relative to the checkout.",
+    ),
+    "models": Param(
+        [],
+        type=["array", "null"],
+        items={"type": "string", "enum": list(_MODELS)},
+        examples=list(_MODELS),
+        title="Models",
+        description="Which of the configuration's models to train; the signal model must be among them. Empty: all.",
     ),
     "replace": Param(
         False,
         type="boolean",
-        title="Replace",
-        description="Whether a month that another run has published may be replaced.",
+        title="Force: replace what is published",
+        description="Whether a month that another run has published, from other data, configuration or code, may be "
+        "replaced. The same run is never published twice.",
     ),
 }
-
-_DOCUMENTATION = """
-### One month of the Deep Factor Model
-
-Ingests the raw tables of a month and its history, validates them, computes the descriptors, trains every model of the
-configuration on the trailing 60 months, books each prediction to its inputs, holds the month against its gates, and
-publishes signals, attribution and report. Steps share nothing but the store and are idempotent: a second run over the
-same inputs has the same run id and changes nothing.
-
-**When.** At 18:00 in Tokyo on the exchange's last session of a month. Where no session is published yet, the exchange's
-rules tell which day that is, and beyond them it is the last weekday.
-
-**Which month.** That of the last session. The run of 2016-02 has the logical date 2016-02-29, the day of the session;
-a backfill from 2006-03-01 to 2016-02-29 has the months 2006-03 to 2016-02. A run by hand takes the parameter `month`.
-Without it, it is the last month that was due at the logical date, or at the moment from which the run may start where
-there is none. With the logical date of a month's own run it is that month's.
-
-**Needs** the connection `deepfactor_store` (type aws; extra: `store`, such as `s3://bucket/prefix`, and `endpoint_url`
-where it is not AWS; login and password, or the usual AWS variables) and the pool `training`, whose slots say how many
-models may train at once. A configuration of J-Quants needs the service's key, too: in the password of the connection
-`jquants_default`, or in the environment variable JQUANTS_API_KEY.
-
-**Afterwards** the asset `deepfactor_signals` is updated, and with it `deepfactor_evaluation` starts.
-"""
 
 
 def month_of(parameters: Mapping[str, Any], run: DagRun) -> Month:
@@ -86,100 +96,133 @@ def month_of(parameters: Mapping[str, Any], run: DagRun) -> Month:
     return Month.parse(parameters["month"]) if parameters.get("month") else SCHEDULE.month(run)
 
 
-def carry_out(step: Callable[..., Any], run: Mapping[str, str], context: Context, **options: Any) -> Any:
+def carry_out(step: str, run: Mapping[str, str], context: Context, **options: Any) -> Any:
     """Call a step of the pipeline for a run."""
-    from deepfactor.pipeline import Run
+    from deepfactor import pipeline
 
-    with final_where_waiting_cannot_help():
-        return step(Run.from_dict(run), open_store(), read_config(context["params"]["config"]), **options)
+    parameters = context["params"]
+    with foreseen():
+        config = read_config(parameters["config"], parameters["models"])
+        LOGGER.info("%s %s: run %s, %s", run["month"], step, run["run_id"], parameters["config"])
+        return getattr(pipeline, step)(pipeline.Run.from_dict(run), open_store(), config, **options)
+
+
+def publication(manifest: Manifest, store: Store) -> dict[str, Any]:
+    """Return what the event of a publication tells of it."""
+    warned = [
+        f"{each['gate']} of {each['model'] or 'the month'}"
+        for each in store.read_json(manifest.named("gates.json"))
+        if not each["passed"]
+    ]
+    return {
+        "month": str(manifest.month),
+        "run_id": manifest.run_id,
+        "stocks": manifest.facts["stocks scored"],
+        "verdict": "passed with warnings" if warned else "passed",
+        "warnings": warned,
+    }
+
+
+def step(name: str, **options: Any) -> Callable[..., Any]:
+    """Return a task that carries out a step of the pipeline and has nothing to add."""
+
+    @task(task_id=name, doc_md=INSTRUCTIONS[name], **options)
+    def carry_out_step(run: dict[str, str], **context: Any) -> None:
+        carry_out(name, run, context)
+
+    return carry_out_step
+
+
+@task.sensor(
+    doc_md=INSTRUCTIONS["ingest"],
+    # Between two looks it holds no slot, and needs no triggerer.
+    mode="reschedule",
+    poke_interval=timedelta(minutes=5),
+    # It gives up by itself, with a better message.
+    timeout=WAIT + timedelta(hours=1),
+    # A data service's first month takes an hour and a half.
+    execution_timeout=timedelta(hours=3),
+)
+def ingest(**context: Any) -> PokeReturnValue:
+    """Wait for the vendor, then store the raw tables by content."""
+    from deepfactor import pipeline
+    from deepfactor.sources import open_source
+
+    parameters = context["params"]
+    with foreseen():
+        month = month_of(parameters, context["dag_run"])
+        config = read_config(parameters["config"], parameters["models"])
+        key = service_key(config)
+        vendor = config.source.folder or config.source.kind
+        if not delivered(month, open_source(config.source, key), vendor, SCHEDULE.due(month), WAIT):
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(True, pipeline.ingest(month, open_store(), config, key).as_dict())
+
+
+@task(doc_md=INSTRUCTIONS["describe"])
+def describe(run: dict[str, str], **context: Any) -> list[str]:
+    """Compute the descriptors, and name the models to train on them."""
+    carry_out("describe", run, context)
+    parameters = context["params"]
+    return list(read_config(parameters["config"], parameters["models"]).models)
+
+
+@task(
+    doc_md=INSTRUCTIONS["train"],
+    pool="training",
+    map_index_template="{{ task.op_kwargs['model'] }}",
+    execution_timeout=timedelta(hours=2),
+)
+def train(run: dict[str, str], model: str, **context: Any) -> None:
+    """Train one model."""
+    carry_out("train", run, context, model=model)
+
+
+@task(doc_md=INSTRUCTIONS["publish"], outlets=[SIGNALS])
+def publish(run: dict[str, str], **context: Any) -> str:
+    """Write the manifest, and return its run id."""
+    manifest = carry_out("publish", run, context, replace=bool(context["params"]["replace"]))
+    with foreseen():
+        told = publication(manifest, open_store())
+    LOGGER.info("%s publish: %s", manifest.month, told)
+    context["outlet_events"][SIGNALS].extra = told
+    return manifest.run_id
 
 
 @dag(
     dag_id=MONTHLY,
     dag_display_name="Deep Factor Model, monthly",
     description="One month, from raw tables to published signals and their attribution.",
-    doc_md=_DOCUMENTATION,
-    tags=["deepfactor", "signals"],
+    doc_md=INSTRUCTIONS["dag"],
+    tags=["deepfactor", "signals", "monthly"],
     schedule=SCHEDULE,
     start_date=datetime(2006, 3, 1, tzinfo=UTC),
     catchup=False,
-    # A month needs up to 3 GB, and nothing of another month: two overlap where one waits for the training pool.
+    # A month needs up to 3 GB, and nothing of another month: two overlap where one waits for the vendor or the training
+    # pool. A backfill has its own limit.
     max_active_runs=2,
-    dagrun_timeout=timedelta(hours=6),
+    # The vendor's delay, and then the work.
+    dagrun_timeout=WAIT + timedelta(hours=6),
     params=_PARAMETERS,
     default_args=DEFAULT_ARGUMENTS,
+    on_failure_callback=FailedRun(
+        lambda context: str(month_of(context["params"], context["dag_run"])),
+        "Repair the cause, then clear the failed task: what is done is not done again.",
+    ),
+    deadline=DeadlineAlert(
+        name=f"Published by {PUBLISHED_BY} {_DUE['timezone']}",
+        reference=PublishedBy(PUBLISHED_BY, _DUE),
+        interval=timedelta(0),
+        callback=AsyncCallback(month_is_late, {"schedule": _DUE}),
+    ),
 )
 def deepfactor_monthly() -> None:
     """Wire the steps of a month."""
-
-    @task
-    def ingest(**context: Any) -> dict[str, str]:
-        """Fetch raw tables and store them by content."""
-        from deepfactor import pipeline
-
-        with final_where_waiting_cannot_help():
-            month = month_of(context["params"], context["dag_run"])
-            config = read_config(context["params"]["config"])
-            return pipeline.ingest(month, open_store(), config, service_key(config)).as_dict()
-
-    @task
-    def models(**context: Any) -> list[str]:
-        """Name the models to train."""
-        with final_where_waiting_cannot_help():
-            return list(read_config(context["params"]["config"]).models)
-
-    @task
-    def validate(run: dict[str, str], **context: Any) -> None:
-        """Hold the raw tables against their expectations."""
-        from deepfactor import pipeline
-
-        carry_out(pipeline.validate, run, context)
-
-    @task
-    def describe(run: dict[str, str], **context: Any) -> None:
-        """Compute the descriptors of the window."""
-        from deepfactor import pipeline
-
-        carry_out(pipeline.describe, run, context)
-
-    @task(
-        pool="training",
-        map_index_template="{{ task.op_kwargs['model'] }}",
-        execution_timeout=timedelta(hours=2),
-    )
-    def train(run: dict[str, str], model: str, **context: Any) -> None:
-        """Train one model."""
-        from deepfactor import pipeline
-
-        carry_out(pipeline.train, run, context, model=model)
-
-    @task
-    def attribute(run: dict[str, str], **context: Any) -> None:
-        """Predict, and book each prediction to its inputs."""
-        from deepfactor import pipeline
-
-        carry_out(pipeline.attribute, run, context)
-
-    @task
-    def bless(run: dict[str, str], **context: Any) -> None:
-        """Hold the month against its gates."""
-        from deepfactor import pipeline
-
-        carry_out(pipeline.bless, run, context)
-
-    @task(outlets=[SIGNALS])
-    def publish(run: dict[str, str], **context: Any) -> str:
-        """Write the manifest, and return its run id."""
-        from deepfactor import pipeline
-
-        manifest = carry_out(pipeline.publish, run, context, replace=bool(context["params"]["replace"]))
-        context["outlet_events"][SIGNALS].extra = {"month": str(manifest.month), "run_id": manifest.run_id}
-        return manifest.run_id
-
     run = ingest()
     described = describe(run)
-    trained = train.partial(run=run).expand(model=models())
-    validate(run) >> described >> trained >> attribute(run) >> bless(run) >> publish(run)
+    trained = train.partial(run=run).expand(model=described)
+    attributed, blessed = step("attribute")(run), step("bless")(run)
+    step("validate")(run) >> described >> trained >> attributed >> blessed >> publish(run)
 
 
 deepfactor_monthly()

@@ -121,7 +121,7 @@ class TradingCalendarTimetable(Timetable):
         if restriction.earliest is not None:
             candidates.append(self._first_month(restriction.earliest))
         if not restriction.catchup:
-            candidates.append(self._last_due(pendulum.now("UTC")))
+            candidates.append(self.last_due(pendulum.now("UTC")))
         if not candidates:
             return None
         month = max(candidates)
@@ -134,7 +134,7 @@ class TradingCalendarTimetable(Timetable):
 
     def infer_manual_data_interval(self, *, run_after: datetime) -> DataInterval:
         """Return the interval of the month that a run with this logical date computes."""
-        month = self._month_of_date(run_after) or self._last_due(run_after)
+        month = self._month_of_date(run_after) or self.last_due(run_after)
         return self._interval(month if self._last_month is None else min(month, self._last_month))
 
     def run_info_from_dag_run(self, *, dag_run: DagRun) -> DagRunInfo:
@@ -161,6 +161,20 @@ class TradingCalendarTimetable(Timetable):
             start, _ = self.infer_manual_data_interval(run_after=run.logical_date or run.run_after)
         return self._month_at(start)
 
+    @property
+    def timezone(self) -> Timezone | FixedTimezone:
+        """The zone of the time of day at which a run is due."""
+        return self._timezone
+
+    def due(self, month: Month) -> datetime:
+        """Return when the run of a month is due, in the schedule's time zone."""
+        return self._interval(month).end.in_timezone(self._timezone)
+
+    def last_due(self, moment: datetime) -> Month:
+        """Return the last month that was due at a moment."""
+        month = self._month_at(moment)
+        return month if self._interval(month).end <= moment else month + -1
+
     def _interval(self, month: Month) -> DataInterval:
         from deepfactor.months import planned_session
 
@@ -182,10 +196,6 @@ class TradingCalendarTimetable(Timetable):
     def _first_month(self, earliest: datetime) -> Month:
         month = self._month_at(earliest)
         return month if self._interval(month).start >= earliest else month + 1
-
-    def _last_due(self, moment: datetime) -> Month:
-        month = self._month_at(moment)
-        return month if self._interval(month).end <= moment else month + -1
 
 
 def _time_of_day(text: str) -> time:

@@ -1,4 +1,4 @@
-"""Airflow's processes: API server, scheduler and DAG processor."""
+"""Airflow's processes: API server, scheduler, DAG processor and triggerer."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ SERVICES: dict[str, tuple[str, ...]] = {
     # Its log server would listen on every interface, and the API server reads the same disk.
     "scheduler": ("scheduler", "--skip-serve-logs"),
     "dag-processor": ("dag-processor",),
+    # It tells of a month that is late.
+    "triggerer": ("triggerer", "--skip-serve-logs"),
 }
 
 _PATIENCE = 180.0

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from airflow.sdk import RetryAction
+from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 
 from deepfactor.errors import ConfigurationError, DeepfactorError, StoreUnreachable, ValidationFailed
-from deepfactor.stack.airflow_settings import CONNECTION, DAG, EVALUATION_DAG
+from deepfactor.stack.airflow_settings import DAG, EVALUATION_DAG
 from deepfactor.stack.layout import CHECKOUT
-from deepfactor.stack.object_store import Endpoint
-from deepfactor.store import Store
 
 DAGS = CHECKOUT / "dags"
 
@@ -65,50 +65,59 @@ def test_airflow_finds_both_dags_and_no_other_file() -> None:
     assert set(bag.dags) == {DAG, EVALUATION_DAG}
 
 
-def test_the_store_is_that_of_the_connection(
-    module: ModuleType, endpoint: Endpoint, store: Store, monkeypatch: pytest.MonkeyPatch
+def _decided(module: ModuleType, error: BaseException) -> RetryAction:
+    """Return what is done about a failure."""
+    return module.WhereItCanHelp().evaluate(error, 1, 3).action  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("error", [ValidationFailed("half of the stocks are gone"), StoreUnreachable("no answer")])
+def test_a_foreseen_failure_is_an_exit_with_its_message(
+    module: ModuleType, error: DeepfactorError, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keys = {"login": endpoint.credentials.access_key, "password": endpoint.credentials.secret_key}
-    extra = {"store": store.url("").rstrip("/"), "endpoint_url": endpoint.url}
-    monkeypatch.setenv(f"AIRFLOW_CONN_{CONNECTION.upper()}", json.dumps({"conn_type": "aws", "extra": extra} | keys))
-    assert module.CONNECTION == CONNECTION
-    reference = module.open_store().put("body", b"bytes")
-    assert store.read(reference) == b"bytes"
-
-
-def test_a_connection_without_a_store_says_what_is_missing(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(f"AIRFLOW_CONN_{CONNECTION.upper()}", '{"conn_type": "aws"}')
-    with pytest.raises(ConfigurationError, match='deepfactor_store has no "store" in its extra: set it'):
-        module.open_store()
-
-
-def _raised(module: ModuleType, error: BaseException) -> BaseException:
-    with pytest.raises(BaseException) as caught, module.final_where_waiting_cannot_help():
+    with pytest.raises(SystemExit) as caught, module.foreseen():
         raise error
-    return caught.value
+    # Airflow logs an exit without a stack trace, and its code as it is.
+    assert caught.value.code == 1
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+    assert caught.value.reason == f"{type(error).__name__}: {error}"
+    assert [(each.levelname, each.message) for each in caplog.records] == [("ERROR", str(error))]
+    assert _decided(module, caught.value) is (RetryAction.DEFAULT if error.retryable else RetryAction.FAIL)
 
 
-def test_what_waiting_cannot_help_fails_at_once_with_its_message_only(module: ModuleType) -> None:
-    from airflow.sdk.exceptions import AirflowFailException
-
-    final = _raised(module, ValidationFailed("half of the stocks are gone"))
-    assert isinstance(final, AirflowFailException)
-    assert str(final) == "half of the stocks are gone"
-    assert final.__cause__ is None and final.__suppress_context__
+def test_a_fault_of_the_program_keeps_its_trace(module: ModuleType) -> None:
+    with pytest.raises(KeyError), module.foreseen():
+        raise KeyError("column")
 
 
-def test_a_fault_of_the_program_fails_at_once_with_its_trace(module: ModuleType) -> None:
-    from airflow.sdk.exceptions import AirflowFailException
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError("gone"), MemoryError(), AirflowTaskTimeout("too long"), AirflowException("API")]
+)
+def test_what_may_work_later_is_tried_again(module: ModuleType, error: BaseException) -> None:
+    assert _decided(module, error) is RetryAction.DEFAULT
 
-    final = _raised(module, KeyError("column"))
-    assert isinstance(final, AirflowFailException)
-    assert isinstance(final.__cause__, KeyError)
+
+@pytest.mark.parametrize("error", [KeyError("column"), TypeError("none"), ZeroDivisionError()])
+def test_a_fault_of_the_program_is_not(module: ModuleType, error: BaseException) -> None:
+    assert _decided(module, error) is RetryAction.FAIL
 
 
-@pytest.mark.parametrize("error", [StoreUnreachable("no answer"), ConnectionResetError("gone")])
-def test_what_may_work_later_is_tried_again(module: ModuleType, error: Exception) -> None:
-    assert _raised(module, error) is error
-    assert isinstance(error, OSError) or (isinstance(error, DeepfactorError) and error.retryable)
+def test_a_choice_of_models(module: ModuleType) -> None:
+    path = "include/config/default.yaml"
+    whole = module.read_config(path)
+    for none in ((), [], None):
+        assert module.read_config(path, none) == whole
+    chosen = module.read_config(path, ["linear", "dfm2"])
+    assert chosen.models == ("dfm2", "linear")
+    assert chosen.digest() != whole.digest()
+    with pytest.raises(ConfigurationError, match="dfm2 is missing, by which include/config/default.yaml ranks"):
+        module.read_config(path, ["linear"])
+    with pytest.raises(ConfigurationError, match="does not train svr, only dfm1, dfm2, linear: choose from these"):
+        module.read_config(path, ["dfm2", "svr"])
+
+
+def test_the_library_s_chatter_is_left_out(module: ModuleType) -> None:
+    with module.foreseen():
+        assert not logging.getLogger("great_expectations._docs_decorators").isEnabledFor(logging.INFO)
 
 
 def test_paths_are_relative_to_the_checkout(

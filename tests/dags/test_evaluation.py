@@ -73,8 +73,9 @@ def test_waiting_holds_no_slot_and_ends(dag: Any, serialized: Any) -> None:
     # What waits in vain is skipped, and the next task runs all the same.
     assert wait.soft_fail and timedelta(seconds=wait.timeout) < dag.dagrun_timeout
     assert dag.task_dict["evaluate"].trigger_rule == "none_failed"
-    monthly = importlib.import_module("monthly").deepfactor_monthly()
-    assert timedelta(seconds=wait.timeout) >= monthly.dagrun_timeout
+    # As long as a month may take once its delivery is there.
+    module = importlib.import_module("monthly")
+    assert timedelta(seconds=wait.timeout) >= module.deepfactor_monthly().dagrun_timeout - module.WAIT
 
 
 def test_retries_back_off_and_everything_has_a_timeout(dag: Any) -> None:

@@ -7,10 +7,16 @@ from typing import Any
 
 import pytest
 
+from deepfactor.config import load_config
+from deepfactor.models.names import MODELS
 from deepfactor.months import Month, month_range
+from deepfactor.objects import json_to_bytes
+from deepfactor.publication import Manifest
 from deepfactor.stack.airflow_settings import DAG as DAG_ID
 from deepfactor.stack.airflow_settings import POOL
+from deepfactor.stack.layout import CHECKOUT
 from deepfactor.stack.progress import STEPS
+from deepfactor.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +39,26 @@ def serialized(dag: Any) -> Any:
 
 def test_the_flow(dag: Any) -> None:
     assert dag.dag_id == DAG_ID
-    assert set(dag.task_dict) == set(STEPS)
     upstream = {name: set(task.upstream_task_ids) for name, task in dag.task_dict.items()}
     run = "ingest"
-    assert upstream["ingest"] == upstream["models"] == set()
-    assert upstream["validate"] == {run}
-    assert upstream["describe"] == {run, "validate"}
-    assert upstream["train"] == {run, "describe", "models"}
-    assert upstream["attribute"] == {run, "train"}
-    assert upstream["bless"] == {run, "attribute"}
-    assert upstream["publish"] == {run, "bless"}
+    assert upstream == {
+        "ingest": set(),
+        "validate": {run},
+        "describe": {run, "validate"},
+        "train": {run, "describe"},
+        "attribute": {run, "train"},
+        "bless": {run, "attribute"},
+        "publish": {run, "bless"},
+    }
+    # The demonstration knows their order.
+    assert set(upstream) <= set(STEPS)
+
+
+def test_waiting_for_the_vendor_holds_no_slot_and_ends(dag: Any, serialized: Any, module: ModuleType) -> None:
+    ingest = dag.task_dict["ingest"]
+    assert ingest.mode == "reschedule" and serialized.task_dict["ingest"].reschedule
+    # It gives up by itself before Airflow does, and then there is time to compute.
+    assert module.WAIT < timedelta(seconds=ingest.timeout) < dag.dagrun_timeout
 
 
 def test_training_is_mapped_bounded_and_named(dag: Any) -> None:
@@ -58,7 +74,8 @@ def test_retries_back_off_and_everything_has_a_timeout(dag: Any) -> None:
         assert task.retries == 3
         assert task.retry_exponential_backoff
         assert task.max_retry_delay <= timedelta(minutes=15)
-        assert task.execution_timeout <= timedelta(hours=2)
+        assert task.execution_timeout <= timedelta(hours=3)
+        assert task.retry_policy is not None and task.has_retry_policy
     assert dag.dagrun_timeout is not None
 
 
@@ -66,11 +83,47 @@ def test_publishing_updates_the_asset(dag: Any) -> None:
     assert [each.name for each in dag.task_dict["publish"].outlets] == ["deepfactor_signals"]
 
 
-def test_people_are_told_what_they_need(dag: Any) -> None:
+def test_the_event_of_a_publication_tells_of_it(module: ModuleType, store: Store) -> None:
+    gates = [{"gate": "coverage", "model": None, "passed": True}, {"gate": "members", "model": "dfm2", "passed": True}]
+    told = module.publication(_manifest(store, gates), store)
+    assert told == {"month": "2016-02", "run_id": "abc", "stocks": 126, "verdict": "passed", "warnings": []}
+    gates = [{"gate": "last month", "model": None, "passed": False}, gates[1] | {"passed": False}]
+    told = module.publication(_manifest(store, gates), store)
+    assert told["verdict"] == "passed with warnings"
+    assert told["warnings"] == ["last month of the month", "members of dfm2"]
+
+
+def _manifest(store: Store, gates: list[dict[str, Any]]) -> Manifest:
+    (reference,) = store.put_many([("gates.json", json_to_bytes(gates))])
+    month = Month.parse("2016-02")
+    return Manifest(month, "abc", "dfm2", "0", "0", {"stocks scored": 126}, (), {"gates.json": reference})
+
+
+def test_people_are_told_what_they_need(dag: Any, serialized: Any) -> None:
     assert {"deepfactor"} <= set(dag.tags)
     assert "month" in dag.doc_md
-    for name in ("month", "config", "replace"):
-        assert dag.params.get_param(name).description
+    for name, task in serialized.task_dict.items():
+        assert task.doc_md.strip(), name
+        assert task.owner == "deepfactor"
+    assert set(dag.params) == {"month", "config", "models", "replace"}
+    for name in dag.params:
+        parameter = dag.params.get_param(name)
+        assert parameter.description and parameter.schema["title"]
+
+
+def test_what_may_be_chosen_is_what_there_is(dag: Any) -> None:
+    models = dag.params.get_param("models").schema
+    assert tuple(models["examples"]) == tuple(models["items"]["enum"]) == MODELS
+    configurations = dag.params.get_param("config").schema["examples"]
+    assert dag.params["config"] in configurations
+    for each in configurations:
+        load_config(CHECKOUT / each)
+
+
+@pytest.mark.parametrize("chosen", ["dfm2", ["dfm3"], [1]])
+def test_models_that_are_none_are_refused_at_the_trigger(dag: Any, chosen: Any) -> None:
+    with pytest.raises(Exception, match="Invalid input for param|is not"):
+        dag.params.get_param("models").resolve(chosen)
 
 
 @pytest.mark.parametrize("text", ["2016-13", "2016-2", "16-02", "february", "2016-02-01"])
