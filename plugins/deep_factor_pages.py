@@ -36,10 +36,11 @@ _ROOT = f"{_BASE}{_PREFIX}"
 _FRAME = f"{_BASE}/plugin{_PREFIX}"
 
 
-def _icon(colour: str) -> str:
-    bars = "M3 13v8h4v-8zM10 8v13h4V8zM17 3v18h4V3z"
-    drawn = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'><path fill='{colour}' d='{bars}'/></svg>"
-    return f"data:image/svg+xml,{quote(drawn)}"
+# A colour that can be seen in the light and the dark navigation, chosen or not.
+_ICON = "data:image/svg+xml," + quote(
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'>"
+    "<path fill='#e69f00' d='M3 13v8h4v-8zM10 8v13h4V8zM17 3v18h4V3z'/></svg>"
+)
 
 
 class Sites:
@@ -254,16 +255,14 @@ class DeepFactorPagesPlugin(AirflowPlugin):
             "destination": "nav",
             "url_route": _PREFIX.removeprefix("/"),
             "nav_top_level": True,
-            "icon": _icon("#4a5568"),
-            "icon_dark_mode": _icon("#cbd5e0"),
+            "icon": _ICON,
         },
         {
             "name": "Deep Factor",
             "href": f"{_ROOT}/dag-runs/{{DAG_ID}}/{{RUN_ID}}",
             "destination": "dag_run",
             "url_route": "deep-factor-run",
-            "icon": _icon("#4a5568"),
-            "icon_dark_mode": _icon("#cbd5e0"),
+            "icon": _ICON,
         },
     ]
 

@@ -114,7 +114,7 @@ def provenance(manifest: Manifest) -> list[tuple[str, object]]:
         "run": manifest.run_id,
         "signal model": manifest.signal_model,
         "code version": manifest.code_version,
-        "configuration": manifest.config_digest,
+        "configuration": manifest.config_digest[:12],
     }
     return [*made.items(), *sorted(manifest.facts.items())]
 

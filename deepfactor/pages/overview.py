@@ -142,22 +142,18 @@ def trends(catalogue: Catalogue, scores: Scores | None) -> list[Trend]:
     headlines = catalogue.headlines
     found = []
     if scores and scores.rank_ic:
-        found.append(
-            _trend("rank-ic", "Rank IC", "rank correlation of prediction and return", BARS, scores.rank_ic, "")
-        )
+        found.append(_trend("rank-ic", "Rank IC", "prediction against return", BARS, scores.rank_ic, ""))
         found.append(
             _trend(
-                "long-short", "Long-short return, %", "top less bottom quintile, realised", BARS, scores.long_short, "%"
+                "long-short", "Long-short return, %", "realised, top less bottom fifth", BARS, scores.long_short, "%"
             )
         )
     predicted = {month.ordinal: each.spread for month, each in headlines.items() if each.spread is not None}
-    found.append(
-        _trend("spread", "Predicted spread, %", "mean prediction, top less bottom quintile", CURVE, predicted, "%")
-    )
+    found.append(_trend("spread", "Predicted spread, %", "mean, top less bottom fifth", CURVE, predicted, "%"))
     stocks = {month.ordinal: float(each.stocks) for month, each in headlines.items()}
     found.append(_trend("stocks", "Stocks", "with a prediction", AREA, stocks, "count"))
     warned = {month.ordinal: float(each.warnings) for month, each in headlines.items()}
-    found.append(_trend("warnings", "Warnings", "expectations and gates that warn", BARS, warned, "count"))
+    found.append(_trend("warnings", "Warnings", "expectations and gates", BARS, warned, "count"))
     return [each for each in found if each.columns]
 
 

@@ -180,6 +180,6 @@ def _ranks(rows: Sequence[Mapping[str, Any]]) -> tuple[Strips, ...]:
     values = {row["month"].ordinal: 100.0 * (1.0 - (row["rank"] - 1) / max(row["stocks"] - 1, 1)) for row in rows}
     top = sum(row["quintile"] == 5 for row in rows)
     bottom = sum(row["quintile"] == 1 for row in rows)
-    summary = f"top quintile in {top}, bottom in {bottom} of {len(rows)} months"
-    series = Series("percent of stocks ranked lower", summary, ((BARS, values),))
+    summary = f"top fifth {top}, bottom {bottom} of {len(rows)}"
+    series = Series("% ranked lower", summary, ((BARS, values),))
     return strips([series], lambda value, _: decimal(value, 0, signed=False), 1.0, reached=100.0)

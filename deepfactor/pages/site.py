@@ -12,7 +12,7 @@ from deepfactor.months import Month
 from deepfactor.pages import month as months
 from deepfactor.pages import overview
 from deepfactor.pages.answer import Answer, page, redirect
-from deepfactor.pages.attempts import Attempt, attempts, unpublished
+from deepfactor.pages.attempts import STARTED, Attempt, attempts, unpublished
 from deepfactor.pages.errors import NotThere
 from deepfactor.pages.files import File, find_file, read_file
 from deepfactor.pages.library import PATIENCE, Catalogue, Library
@@ -246,7 +246,7 @@ class Site:
                 "gates": months.gates(self._shelf, each.objects) if "gates.json" in each.objects else [],
                 "documents": months.data_docs(each.objects),
             }
-            for each in tried
+            for each in sorted(tried, key=lambda each: (each.state == STARTED, -len(each.steps)))
         ]
         return page(
             "month_unpublished",
