@@ -52,7 +52,6 @@ def follow(
     months: Sequence[Month],
     scheduled: Mapping[Month, datetime],
     report: Callable[[Progress], None],
-    interval: float = _INTERVAL,
 ) -> Backfill:
     """Report a backfill's progress until it is completed, and return it.
 
@@ -66,8 +65,6 @@ def follow(
         Their logical dates.
     report
         Called after each look.
-    interval
-        Seconds between two looks.
 
     Raises
     ------
@@ -87,14 +84,14 @@ def follow(
             if time.monotonic() - silent_since > _PATIENCE:
                 raise
             LOGGER.warning("%s", error)
-            time.sleep(interval)
+            time.sleep(_INTERVAL)
             continue
         progress = progress_of(backfill, months, runs, ended, datetime.now(UTC))
         ended |= {month for month, _ in progress.ended}
         report(progress)
         if backfill.completed:
             return backfill
-        time.sleep(interval)
+        time.sleep(_INTERVAL)
 
 
 def progress_of(

@@ -79,6 +79,8 @@ def left(told: Progress) -> str:
     """Return the time that is left, or why it is not known."""
     if told.backfill.is_paused:
         return "paused"
+    if told.backfill.completed:
+        return "completed"
     if told.seconds_left is None:
         return "time left not known yet"
     return f"{timedelta(seconds=round(told.seconds_left))} left"

@@ -17,6 +17,9 @@ FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "remove
 
 _PAGE = 100
 
+# What a proxy says while the server is started again, and what Airflow says while its database is locked.
+_AWAY = frozenset({502, 503, 504})
+
 _ERRORS = frozenset({"error", "critical"})
 _GROUPS = frozenset({"::group::", "::endgroup::"})
 
@@ -196,11 +199,15 @@ class AirflowClient:
         try:
             if "Authorization" not in self._http.headers:
                 self._http.headers["Authorization"] = f"Bearer {self._token or self._new_token()}"
-            return self._http.request(method, path, **options)
+            answer = self._http.request(method, path, **options)
+            if answer.status_code in _AWAY:
+                answer.raise_for_status()
+            return answer
         except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise AirflowUnreachable(
-                f"Airflow at {self.address} does not answer {method} {path}: {error or type(error).__name__}; "
-                "is it up, and is this its address? Look at its logs"
+                f"Airflow at {self.address} does not answer {method} {path}: {reason}; is it up, and is this its "
+                "address? Look at its logs"
             ) from None
 
     def _new_token(self) -> str:
