@@ -28,8 +28,8 @@ _SCHEDULE = ("calendar", "at", "timezone", "last_month")
 class PublishedBy(BaseDeadlineReference):
     """The first time of day after a month is due by which it has to be published.
 
-    There is no deadline where that has passed when the run is made: a backfill of ten years, or a month that is
-    computed again, is late for nobody.
+    Only the schedule's own runs have a deadline, so that a month is told of once, and none if it has passed when the
+    run is made: a backfill of ten years, or a month that is caught up with, is late for nobody.
 
     Parameters
     ----------
@@ -58,12 +58,11 @@ class PublishedBy(BaseDeadlineReference):
         from airflow.models import DagRun
         from sqlalchemy import select
 
-        from deepfactor.months import Month
-
         run = session.scalars(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).one()
+        if run.run_type != "scheduled":
+            return None
         timetable = TradingCalendarTimetable(**self.schedule)
-        given = (run.conf or {}).get("month")
-        deadline = self.deadline(timetable.due(Month.parse(given) if given else timetable.month(run)))
+        deadline = self.deadline(timetable.due(timetable.month(run)))
         return deadline if deadline > pendulum.now("UTC") else None
 
     def deadline(self, due: datetime) -> datetime:
@@ -82,21 +81,24 @@ async def month_is_late(schedule: Mapping[str, str | None], context: Mapping[str
     context
         What Airflow tells of a missed deadline: the run, as the API describes it, and the deadline.
     """
-    timetable = TradingCalendarTimetable(**schedule)
+    # The calendar, stores and webhooks know nothing of async: here they would stop every other trigger.
+    return await asyncio.to_thread(_tell_unless_published, TradingCalendarTimetable(**schedule), context)
+
+
+def _tell_unless_published(timetable: TradingCalendarTimetable, context: Mapping[str, Any]) -> str:
     deadline = pendulum.parse(str(context["deadline"]["deadline_time"])).in_timezone(timetable.timezone)
     run, month = context["dag_run"], timetable.last_due(deadline)
-    # Connections and stores are asked without async, which would stop every other trigger.
-    published = await asyncio.to_thread(_is_published, month)
+    published = _is_published(month)
     if published:
         LOGGER.info("%s is published, though not by %s", month, run["dag_run_id"])
         return f"{month} is published"
-    doubt = "" if published is False else " as far as can be told: the store does not answer"
+    doubt = "" if published is False else ", as far as can be told: the store cannot be read"
     alert = Alert(
         f"{run['dag_id']} {month} is not published by {deadline:%Y-%m-%d %H:%M} {timetable.timezone.name}{doubt}",
         f"Its run is {run['state']}.\nRun: {run_url(run['dag_id'], run['dag_run_id'])}\n"
         "Look there for the task that waits, works or failed: ingest waits for the vendor's delivery.",
     )
-    await asyncio.to_thread(send, alert)
+    send(alert)
     return alert.subject
 
 

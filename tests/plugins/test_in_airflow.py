@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,16 +16,32 @@ from deepfactor.months import Month, last_session, month_range
 from deepfactor.stack.layout import CHECKOUT
 
 DAG = """
-from datetime import datetime, UTC
+from datetime import datetime, timedelta, UTC
 from pathlib import Path
 
-from airflow.sdk import dag, task
+from airflow.sdk import AsyncCallback, DeadlineAlert, dag, task
+from deepfactor_lateness import PublishedBy, month_is_late
 from trading_calendar import TradingCalendarTimetable
 
-SCHEDULE = TradingCalendarTimetable()
+DUE = {"calendar": "XTKS", "at": "18:00", "timezone": "Asia/Tokyo", "last_month": None}
+SCHEDULE = TradingCalendarTimetable(**DUE)
+START = datetime(2006, 3, 1, tzinfo=UTC)
+DEADLINE = DeadlineAlert(PublishedBy("08:00", DUE), timedelta(0), AsyncCallback(month_is_late, {"schedule": DUE}))
 
 
-@dag(schedule=SCHEDULE, start_date=datetime(2006, 3, 1, tzinfo=UTC), catchup=True)
+@dag(schedule=SCHEDULE, start_date=START, catchup=True, deadline=DEADLINE)
+def mornings():
+    @task
+    def nothing():
+        pass
+
+    nothing()
+
+
+mornings()
+
+
+@dag(schedule=SCHEDULE, start_date=START, catchup=True)
 def months():
     @task
     def note(**context):
@@ -54,6 +70,8 @@ def command(*arguments):
 command("db", "migrate")
 command("dags", "reserialize")
 command("backfill", "create", "--dag-id", "months", "--from-date", "2015-12-01", "--to-date", "2016-02-29")
+command("backfill", "create", "--dag-id", "mornings", "--from-date", "2015-12-01", "--to-date", "2016-02-29")
+command("dags", "trigger", "mornings")
 command("dags", "trigger", "months", "--run-id", "with-date", "--logical-date", "2014-03-31T08:59:00+00:00")
 command("dags", "trigger", "months", "--run-id", "without-date")
 command("dags", "trigger", "months", "--run-id", "own-date", "--logical-date", "2013-05-31")
@@ -64,8 +82,12 @@ from airflow.api_fastapi.common.parameters import Range, RangeFilter
 from airflow.api_fastapi.core_api.datamodels.dag_run import TriggerDAGRunPostBody
 from airflow.api_fastapi.core_api.services.ui.calendar import CalendarService
 from airflow.models import DagModel, DagRun
+from airflow.models.deadline import Deadline
 from airflow.models.serialized_dag import SerializedDagModel
+from airflow.timetables.base import DagRunInfo
 from airflow.utils.session import create_session
+from airflow.utils.state import DagRunState
+from airflow.utils.types import DagRunTriggeredByType, DagRunType
 
 
 def calendar(year):
@@ -86,10 +108,10 @@ with create_session() as session:
     model = session.get(DagModel, "months")
     runs = [
         (run.run_id, str(dag.timetable.month(run)), run.logical_date and run.logical_date.isoformat())
-        for run in session.query(DagRun).order_by(DagRun.id)
+        for run in session.query(DagRun).filter_by(dag_id="months").order_by(DagRun.id)
     ]
     posted = TriggerDAGRunPostBody(logical_date="2016-03-01T00:00:00+09:00").validate_context(dag)
-    print(json.dumps({
+    found = {
         "tested": pathlib.Path(sys.argv[1], "month").read_text(),
         "runs": runs,
         "next": [model.next_dagrun.isoformat(), model.next_dagrun_create_after.isoformat()],
@@ -97,7 +119,29 @@ with create_session() as session:
         "past": calendar(2016),
         "present": calendar(datetime.fromisoformat(sys.argv[2]).year),
         "posted": posted["data_interval"].start.isoformat(),
-    }))
+    }
+
+    # As the scheduler does: a month that it catches up with, and the one that comes next.
+    dag = SerializedDagModel.get_dag("mornings", session=session)
+    for moment in ("2016-03-01T00:00:00+00:00", sys.argv[2]):
+        last = dag.timetable.infer_manual_data_interval(run_after=datetime.fromisoformat(moment))
+        info = dag.next_dagrun_info(last_automated_run_info=DagRunInfo(run_after=last.end, data_interval=last))
+        dag.create_dagrun(
+            run_id=f"scheduled__{info.run_after.isoformat()}",
+            logical_date=info.logical_date,
+            data_interval=info.data_interval,
+            run_after=info.run_after,
+            run_type=DagRunType.SCHEDULED,
+            triggered_by=DagRunTriggeredByType.TIMETABLE,
+            state=DagRunState.QUEUED,
+            session=session,
+        )
+    session.flush()
+    found["mornings"] = sorted(run.run_type for run in session.query(DagRun).filter_by(dag_id="mornings"))
+    found["deadlines"] = [
+        (each.dagrun.run_id, each.deadline_time.isoformat()) for each in session.query(Deadline)
+    ]
+    print(json.dumps(found))
 """
 
 NOW = datetime.now(UTC)
@@ -177,3 +221,11 @@ def test_the_calendar_shows_what_is_planned_for_the_year(seen: dict[str, Any]) -
     december = Month.of(due(last_due()).year, 12)
     planned = [last_session(month).isoformat() for month in month_range(last_due() + 1, december)]
     assert [day for day, state in seen["present"] if state == "planned"] == planned
+
+
+def test_only_the_schedule_s_months_that_are_not_late_yet_have_a_deadline(seen: dict[str, Any]) -> None:
+    following = due(last_due() + 1)
+    morning = datetime.combine(following.date() + timedelta(days=1), time(8), ZoneInfo("Asia/Tokyo")).astimezone(UTC)
+    run = f"scheduled__{following.astimezone(UTC).isoformat()}"
+    assert seen["mornings"] == ["backfill"] * 3 + ["manual"] + ["scheduled"] * 2
+    assert seen["deadlines"] == [[run, morning.isoformat()]]
