@@ -46,8 +46,12 @@ def configuration(folder: Path, stocks: int) -> Config:
 def publish(job: tuple[StoreAddress, Config, Month]) -> Month:
     """Publish a month."""
     address, config, month = job
-    run_month(month, address.open(), config, after=lambda step, seconds: None)
+    run_month(month, address.open(), config, after=_unheard)
     return month
+
+
+def _unheard(_step: str, _seconds: float) -> None:
+    """Take note of nothing."""
 
 
 def publish_missing(address: StoreAddress, folder: Path, months: int, stocks: int, processes: int) -> None:
@@ -105,7 +109,7 @@ def measure(address: StoreAddress, digests: Path, rounds: int) -> dict[str, list
 def asked(digests: Path, rounds: int) -> dict[str, list[float]]:
     """Return what a process of its own has measured."""
     command = [sys.executable, __file__, "--measure", str(digests), "--rounds", str(rounds)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - the command is ours
     content: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
     return content
 
