@@ -188,12 +188,21 @@ def test_a_task_gets_its_memory_and_cores(task: str) -> None:
     assert variables["AIRFLOW_IS_K8S_EXECUTOR_POD"] == "True"
 
 
+def test_the_page_on_sizing_has_the_memory_of_every_task() -> None:
+    page = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    table = page.split("| GiB for a task |")[1].split("\n\n")[0]
+    column = [cell.strip() for cell in table.splitlines()[0].split("|")].index("5,000")
+    rows = [[cell.strip() for cell in line.split("|")[1:]] for line in table.splitlines()[2:]]
+    written = {row[0].strip("`"): int(row[column + 1]) for row in rows}
+    assert written == {task: memory for task, (memory, _) in sizes().items() if task != "evaluate"}
+
+
 def test_the_sizes_are_of_tasks_that_there_are() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "dags").glob("*.py"))
-    assert [task for task in sizes() if not re.search(rf"^    def {task}\(", sources, re.MULTILINE)] == []
+    assert [task for task in sizes() if not re.search(rf"\bdef {task}\(|\bstep\(\"{task}\"\)", sources)] == []
 
 
-@pytest.mark.parametrize(("task", "dag"), [("models", "deepfactor_monthly"), ("train", "another_dag")])
+@pytest.mark.parametrize(("task", "dag"), [("wait_for_months", "deepfactor_evaluation"), ("train", "another_dag")])
 def test_other_tasks_get_what_all_get(task: str, dag: str) -> None:
     assert pod_of(task, dag).resources == VALUES["workers"]["kubernetes"]["resources"]
 
