@@ -139,6 +139,19 @@ def suppositions(parameters: Mapping[str, Any]) -> Parameters:
     return Parameters(**{name: parameters[name] for name in names if parameters[name] is not None})
 
 
+_WAITING = """
+Where a publication has started the run, waits until no month is queued or running, without a slot.
+
+**Skipped** after six hours: what is published by then is evaluated.
+"""
+
+_EVALUATING = """
+Holds the span's months against the returns that came, and publishes tables, tests and figures.
+
+**Failed** where a month is not published, or another evaluation of the span is: the log says which, and what to do.
+"""
+
+
 class MonthsAreDone(BaseSensorOperator):
     """Waits until no month is computed, where a published one has started the run."""
 
@@ -175,7 +188,12 @@ class MonthsAreDone(BaseSensorOperator):
 def deepfactor_evaluation() -> None:
     """Wire the two tasks."""
 
-    @task(outlets=[EVALUATION], trigger_rule=TriggerRule.NONE_FAILED, execution_timeout=timedelta(hours=1))
+    @task(
+        doc_md=_EVALUATING,
+        outlets=[EVALUATION],
+        trigger_rule=TriggerRule.NONE_FAILED,
+        execution_timeout=timedelta(hours=1),
+    )
     def evaluate(**context: Any) -> str:
         """Evaluate the span, and return the evaluation's id."""
         from deepfactor.evaluating.evaluate import evaluate
@@ -201,6 +219,7 @@ def deepfactor_evaluation() -> None:
 
     wait_for_months = MonthsAreDone(
         task_id="wait_for_months",
+        doc_md=_WAITING,
         # Between two looks it holds no slot, and needs no triggerer.
         mode="reschedule",
         poke_interval=timedelta(seconds=5),

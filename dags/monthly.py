@@ -70,7 +70,8 @@ _PARAMETERS = {
         type="string",
         examples=sorted(str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("include/config/*.yaml")),
         title="Configuration",
-        description="Source, models, gates: a YAML file, relative to the checkout.",
+        description="Source, models and gates: a YAML file, relative to the checkout. Clear the field to choose one of "
+        "include/config.",
     ),
     "models": Param(
         [],

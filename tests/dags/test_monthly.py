@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import runpy
 from datetime import UTC, datetime, timedelta
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -97,6 +98,22 @@ def _manifest(store: Store, gates: list[dict[str, Any]]) -> Manifest:
     (reference,) = store.put_many([("gates.json", json_to_bytes(gates))])
     month = Month.parse("2016-02")
     return Manifest(month, "abc", "dfm2", "0", "0", {"stocks scored": 126}, (), {"gates.json": reference})
+
+
+def test_a_failure_is_told_of_and_lateness_too(dag: Any, serialized: Any) -> None:
+    assert serialized.has_on_failure_callback
+    (deadline,) = dag.deadline
+    assert deadline.name == "Published by 08:00 Asia/Tokyo"
+    assert (deadline.reference.reference_name, deadline.interval) == ("PublishedBy", timedelta(0))
+    assert deadline.callback.path == "deepfactor_lateness.month_is_late"
+    # The vendor is waited for longer: first comes the word that the month is late, then that it has failed.
+    assert timedelta(hours=14) < importlib.import_module("monthly").WAIT
+
+
+def test_a_test_run_has_no_deadline_for_airflow_cannot_end_one_that_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["airflow", "dags", "test", DAG_ID])
+    made = runpy.run_path(str(CHECKOUT / "dags" / "monthly.py"))["deepfactor_monthly"]()
+    assert not made.deadline
 
 
 def test_people_are_told_what_they_need(dag: Any, serialized: Any) -> None:
