@@ -21,6 +21,8 @@ _PAGE = 100
 _AWAY = frozenset({502, 503, 504})
 
 _ERRORS = frozenset({"error", "critical"})
+# What Airflow logs as an error after the one that ended the task.
+_AFTERWARDS = frozenset({"Task exited", "Failed to run task callback", "error calling listener"})
 _GROUPS = frozenset({"::group::", "::endgroup::"})
 
 
@@ -255,6 +257,8 @@ def _log_lines(entry: Any) -> list[str]:
 def _error(entry: Any) -> str | None:
     """Return what a log entry says of an error, none if it is about none."""
     if not isinstance(entry, dict) or str(entry.get("level", "")).lower() not in _ERRORS:
+        return None
+    if str(entry.get("event", "")) in _AFTERWARDS:
         return None
     details = [each for each in entry.get("error_detail") or [] if each.get("exc_value")]
     if not details:

@@ -90,6 +90,10 @@ def test_runs_come_in_pages(airflow: AirflowServer, session: AirflowClient) -> N
         ([], None),
         ([{"level": "info", "event": "all is well"}, "a line without structure"], None),
         ([{"level": "error", "event": "first"}, {"level": "error", "event": "last"}, {"level": "info"}], "last"),
+        (
+            [{"level": "error", "event": "2019-05 is missing"}, {"level": "error", "event": "Task exited"}],
+            "2019-05 is missing",
+        ),
         ([{"level": "critical", "event": "killed by a signal"}], "killed by a signal"),
         (
             [
