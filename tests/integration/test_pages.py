@@ -151,7 +151,7 @@ def test_a_run_and_its_tasks_lead_to_the_months_page(stack: Stack, published: st
     run = stack.session.trigger(DAG, {"month": str(MONTH)})
     page.goto(f"{published}/dags/{DAG}/runs/{run}/plugin/deep-factor-run")
     assert _inside(page, str(MONTH))
-    page.goto(f"{published}/dags/{DAG}/runs/{run}/tasks/publish")
+    page.goto(f"{published}/dags/{DAG}/runs/{run}/tasks/publish/details")
     link = page.locator("a[href*='/dag-runs/']")
     expect(link).to_have_attribute("href", f"{PAGES}/dag-runs/{DAG}/{run.replace(':', '%3A').replace('+', '%2B')}")
     link.click()
