@@ -84,10 +84,10 @@ def backfill_command(
         months = chosen_span(first, last) if first and last else ()
         with connected(root, airflow, user) as connection:
             client = BackfillClient(connection.session, dag)
-            facts = client.facts()
             if action is not None:
                 _apply(client, action)
             if months and action in (None, "unpause"):
+                facts = client.facts()
                 conf = {"config": config} if config else {}
                 request = Request(
                     months=months,

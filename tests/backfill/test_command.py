@@ -151,7 +151,9 @@ def test_a_cancelled_backfill_tells_what_never_ran(airflow: AirflowServer, backf
     airflow.moves = False
     with interrupted(airflow):
         pass
+    airflow.paused = True
     assert "is cancelled" in text(backfill("--cancel"))
+    airflow.paused = False
     result = backfill(*SPAN)
     assert result.exit_code == 1
     assert "0 of 5 months are published" in text(result)
