@@ -69,6 +69,8 @@ def test_a_month_whose_time_has_passed_fails_at_once(module: ModuleType, deliver
         r"2016-03 is not in vendor; it was due on 2016-03-31 09:00 UTC and waited for until "
         r"2016-04-01 09:00 UTC: have the vendor deliver it, then clear this task"
     )
+    with pytest.raises(SourceError, match="have the vendor deliver it"):
+        module.delivered(MONTH, deliver("2016-02"), "vendor", now() - 1.01 * DAY, DAY)
     with pytest.raises(SourceError, match=expected) as caught:
         module.delivered(MONTH, deliver("2016-02"), "vendor", due, DAY)
     assert not caught.value.retryable
