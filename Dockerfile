@@ -10,7 +10,6 @@ ARG PYTHON_IMAGE=python:3.13.14-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS packages
 RUN python3 -m venv /opt/venv
-WORKDIR /opt/deepfactor
 COPY requirements.txt ./
 # The lock names every package, and each has a wheel: nothing is resolved or compiled, so no compiler is needed.
 RUN --mount=type=cache,target=/root/.cache/pip \
@@ -18,11 +17,10 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=secret,id=certificates,target=/etc/ssl/certs/pip.pem \
     /opt/venv/bin/pip install --disable-pip-version-check --no-deps --only-binary :all: --requirement requirements.txt \
     && /opt/venv/bin/pip check
-COPY pyproject.toml README.md ./
-RUN --mount=type=cache,target=/root/.cache/pip \
-    --mount=type=secret,id=pip,target=/etc/pip.conf \
-    --mount=type=secret,id=certificates,target=/etc/ssl/certs/pip.pem \
-    /opt/venv/bin/pip install --disable-pip-version-check --no-deps --editable .
+# The checkout is a layer of its own: this one, by far the largest, changes with the lock only.
+RUN echo /opt/deepfactor > "$(echo /opt/venv/lib/python3.*/site-packages)/deepfactor.pth" \
+    && printf '#!/opt/venv/bin/python\nfrom deepfactor.cli import app\n\napp()\n' > /opt/venv/bin/deepfactor \
+    && chmod 0755 /opt/venv/bin/deepfactor
 
 FROM ${PYTHON_IMAGE} AS checkout
 COPY . /opt/deepfactor
