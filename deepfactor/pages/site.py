@@ -47,8 +47,9 @@ class Site:
         self._patience = patience
 
     def prepare(self) -> None:
-        """Read what is not kept yet, so that nobody has to wait for it."""
+        """Begin to read what is not kept yet, and render once: the first person should not wait for that."""
         self._library.catalogue(0.0)
+        self.overview()
 
     def close(self) -> None:
         """Stop reading."""
