@@ -18,7 +18,7 @@ from deepfactor.config import INCLUDE
 from deepfactor.terminal import console, expected_failures
 
 if TYPE_CHECKING:
-    from deepfactor.backfill.airflow import Action, BackfillClient
+    from deepfactor.backfill.airflow import Action, Backfill, BackfillClient
     from deepfactor.backfill.connection import Connection
     from deepfactor.backfill.driving import Request
 
@@ -158,7 +158,7 @@ def _run(client: BackfillClient, request: Request, connection: Connection, *, as
         try:
             found = run_backfill(client, request, connection.store, display)
         except KeyboardInterrupt:
-            _print_farewell(str(display.backfill) if display.backfill else None, client)
+            _print_farewell(display.backfill, client)
             raise typer.Exit(_INTERRUPTED) from None
     if as_json:
         _print_json(client, request, connection, [each.as_dict() for each in found])
@@ -183,9 +183,16 @@ def _print_json(client: BackfillClient, request: Request, connection: Connection
     typer.echo(json.dumps(content, indent=1))
 
 
-def _print_farewell(backfill: str | None, client: BackfillClient) -> None:
+def _print_farewell(backfill: Backfill | None, client: BackfillClient) -> None:
+    from deepfactor.errors import DeepfactorError
+
+    try:
+        # Airflow may have started one whose answer was not waited for.
+        backfill = client.active()
+    except DeepfactorError as error:
+        console().print(Text(str(error)), soft_wrap=True)
     if backfill is None:
-        console().print("Interrupted before anything was started.")
+        console().print("Interrupted; no backfill is active.")
         return
     console().print(
         Text(

@@ -125,8 +125,8 @@ def _attach(client: BackfillClient, backfill: Backfill, display: Display) -> Non
     span = tuple(month_range(backfill.first, backfill.last))
     scheduled = client.scheduled(span)
     runs = client.runs(span, scheduled)
-    # Airflow's answers do not say to which backfill a run belongs.
-    months = [month for month, run in runs.items() if _belongs(run, backfill)]
+    # Airflow's answers do not say to which backfill a run belongs; one that was started just now has none yet.
+    months = [month for month, run in runs.items() if _belongs(run, backfill)] or span
     display.begin(backfill, months, attached=True)
     follow(client, backfill, months, scheduled, display.show)
 

@@ -170,11 +170,19 @@ def test_an_interrupt_leaves_the_backfill_running(airflow: AirflowServer) -> Non
     assert airflow.backfills[0]["completed_at"] is None
 
 
+def test_an_interrupt_before_airflow_has_answered_leaves_it_running_too(airflow: AirflowServer) -> None:
+    airflow.moves = False
+    airflow.slow = 3.0
+    with interrupted(airflow, at="POST /api/v2/backfills") as output:
+        assert "backfill 1 (2015-10 … 2016-02) goes on in Airflow" in output
+
+
 class interrupted:  # noqa: N801 - a context manager
     """Starts the command as a person does, and interrupts it once the backfill is there."""
 
-    def __init__(self, airflow: AirflowServer) -> None:
+    def __init__(self, airflow: AirflowServer, at: str = f"GET /api/v2/dags/{DAG}/dagRuns") -> None:
         self.airflow = airflow
+        self.at = at
 
     def __enter__(self) -> str:
         command = [sys.executable, "-m", "deepfactor", "backfill", "--airflow", self.airflow.address, "--user", USER]
@@ -186,8 +194,7 @@ class interrupted:  # noqa: N801 - a context manager
             env={**os.environ, "COLUMNS": "200"},
         )
         deadline = time.monotonic() + 60
-        looked = f"GET /api/v2/dags/{DAG}/dagRuns"
-        while not self.airflow.backfills or self.airflow.asked[-1] != looked:
+        while not self.airflow.backfills or self.airflow.asked[-1] != self.at:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,6 +44,8 @@ class AirflowServer:
     failures: list[int] = field(default_factory=list)
     """Statuses with which the next requests are answered."""
     moves: bool = True
+    slow: float = 0.0
+    """Seconds between the start of a backfill and the answer."""
     address: str = ""
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any, token: str) -> Answer:
@@ -150,6 +153,7 @@ class AirflowServer:
             "completed_at": None,
         }
         self.backfills.append(backfill)
+        time.sleep(self.slow)
         return 200, backfill
 
     def _look(self, backfill: dict[str, Any]) -> dict[str, Any]:
@@ -183,7 +187,8 @@ def served(airflow: AirflowServer) -> Iterator[AirflowServer]:
             self.send_response(status)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(answer)
+            with suppress(ConnectionError):  # of a client that was interrupted
+                self.wfile.write(answer)
 
         do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the names that the base class calls
 
