@@ -69,8 +69,8 @@ def processor_seconds(layout: Layout) -> dict[str, float]:
     """Return the processor time so far by what used it; tasks are children of the executor's workers."""
     state = read_state(layout)
     found = {}
-    for name in ("api-server", "scheduler", "dag-processor", "s3"):
-        process = psutil.Process(state.processes[name].pid)
+    for name, record in state.processes.items():
+        process = psutil.Process(record.pid)
         found[name] = _own(process) + (0.0 if name == "scheduler" else _children(process))
     workers = psutil.Process(state.processes["scheduler"].pid).children()
     found["task supervisors"] = sum(map(_own, workers))
