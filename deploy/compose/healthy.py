@@ -12,11 +12,12 @@ from urllib.request import urlopen
 
 # Each process sends a heartbeat every few seconds.
 _PATIENCE = "60 seconds"
+_TIMEOUT = 10
 
 
 def api_answers() -> bool:
     """Tell whether the API server answers, and reaches its database."""
-    with urlopen("http://127.0.0.1:8080/api/v2/monitor/health", timeout=8) as answer:
+    with urlopen("http://127.0.0.1:8080/api/v2/monitor/health", timeout=_TIMEOUT) as answer:
         return b'"metadatabase":{"status":"healthy"}' in answer.read()
 
 
@@ -29,7 +30,7 @@ def heartbeat_is_recent(job_type: str) -> bool:
         "SELECT 1 FROM job WHERE job_type = %s AND hostname = %s AND state = 'running'"
         " AND latest_heartbeat > now() - %s::interval"
     )
-    with psycopg.connect(address, connect_timeout=8) as connection:
+    with psycopg.connect(address, connect_timeout=_TIMEOUT) as connection:
         return connection.execute(question, (job_type, socket.gethostname(), _PATIENCE)).fetchone() is not None
 
 
@@ -38,7 +39,7 @@ def worker_answers() -> bool:
     from celery import Celery
 
     application = Celery(broker=os.environ["AIRFLOW__CELERY__BROKER_URL"])
-    return bool(application.control.ping(destination=[f"celery@{socket.gethostname()}"], timeout=8))
+    return bool(application.control.ping(destination=[f"celery@{socket.gethostname()}"], timeout=_TIMEOUT))
 
 
 CHECKS = {
