@@ -17,7 +17,7 @@ from deepfactor.schemas import FACTORS, LEDGER, REMAINDERS, SHARES, SIGNALS, Tab
 from deepfactor.store import Store
 
 # Raised when what a digest holds changes, so that older ones are made anew.
-FORMAT = 1
+FORMAT = 2
 
 ACCOUNTS = (*FACTORS, *REMAINDERS)
 

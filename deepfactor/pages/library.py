@@ -19,6 +19,8 @@ from threading import Lock
 from time import monotonic
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from deepfactor.errors import ConfigurationError, DeepfactorError, StoreUnreachable
 from deepfactor.months import Month
@@ -117,12 +119,11 @@ class Library:
 
     def security(self, catalogue: Catalogue, security_id: str) -> pl.DataFrame:
         """Return a security's rows of ``STOCKS`` in every month of a catalogue, with their month, oldest first."""
-        rows = [
-            self._frame(name).filter(pl.col("security_id") == security_id).with_columns(month=pl.lit(month.first_day))
-            for month, name in catalogue.digests.items()
-        ]
-        empty = STOCKS.empty().with_columns(month=pl.lit(None, pl.Date)).lazy()
-        return pl.concat([empty, *rows]).collect().sort("month", "model")
+        parts = [self._rows(name, security_id) for name in catalogue.digests.values()]
+        days = [month.first_day for month, part in zip(catalogue.digests, parts, strict=True) for _ in range(len(part))]
+        rows = [pl.DataFrame(part) for part in parts if len(part)]
+        found = pl.concat([STOCKS.empty(), *rows]).with_columns(month=pl.Series(days, dtype=pl.Date))
+        return found.sort("month", "model")
 
     def securities(self, catalogue: Catalogue) -> dict[str, tuple[Month, Month, int]]:
         """Return the first and the last month of every security of a catalogue, and in how many months it is."""
@@ -131,20 +132,13 @@ class Library:
             known, found = self._securities
         if known == wanted:
             return found
-        rows = [
-            self._frame(name).select(pl.col("security_id").unique(), month=pl.lit(month.ordinal))
-            for month, name in catalogue.digests.items()
-        ]
-        empty = pl.LazyFrame(schema={"security_id": pl.String, "month": pl.Int32})
-        spans = (
-            pl.concat([empty, *rows])
-            .group_by("security_id")
-            .agg(first=pl.col("month").min(), last=pl.col("month").max(), months=pl.len())
-        )
-        found = {
-            name: (Month(first), Month(last), count)
-            for name, first, last, count in spans.sort("security_id").collect().iter_rows()
-        }
+        spans: dict[str, tuple[Month, Month, int]] = {}
+        # Oldest first, so that the last month seen is the newest.
+        for month, name in catalogue.digests.items():
+            for security in pc.unique(self._table(name)["security_id"]).to_pylist():
+                first, _, count = spans.get(security, (month, month, 0))
+                spans[security] = (first, month, count + 1)
+        found = dict(sorted(spans.items()))
         with self._lock:
             self._securities = (wanted, found)
         return found
@@ -222,8 +216,17 @@ class Library:
         put(".arrow", _arrow(stocks))
         put(".json", headline.to_bytes())
 
-    def _frame(self, name: str) -> pl.LazyFrame:
-        return pl.scan_ipc(self._folder / f"{name}.arrow")
+    def _rows(self, name: str, security_id: str) -> pa.Table:
+        """Return the rows of one security, which follow each other."""
+        table = self._table(name)
+        names = table["security_id"]
+        start = pc.index(names, pa.scalar(security_id, names.type)).as_py()
+        return table.slice(start, pc.sum(pc.equal(names, security_id)).as_py()) if start >= 0 else table.slice(0, 0)
+
+    def _table(self, name: str) -> pa.Table:
+        """Return a digest's stocks; of the file only what is looked at is read."""
+        with pa.memory_map(str(self._folder / f"{name}.arrow")) as file:
+            return pa.ipc.open_file(file).read_all()
 
     def _sweep(self, wanted: set[str]) -> None:
         """Delete what is kept of months that were replaced; once, so that no frame goes while somebody reads it."""
@@ -236,4 +239,5 @@ class Library:
 
 
 def _arrow(frame: pl.DataFrame) -> bytes:
-    return frame.write_ipc(None, compression="uncompressed").getvalue()
+    # As old as the interface is, so that both libraries that read it know its strings.
+    return frame.write_ipc(None, compression="uncompressed", compat_level=pl.CompatLevel.oldest()).getvalue()
