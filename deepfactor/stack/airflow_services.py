@@ -30,13 +30,16 @@ SERVICES: dict[str, tuple[str, ...]] = {
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
 
+# Tasks are forked from the scheduler, with what it has loaded.
+_WARM = "deepfactor.stack.warm_airflow"
+
 _PATIENCE = 180.0
 _PARSING_PATIENCE = 120.0
 
 
-def command(arguments: Sequence[str]) -> list[str]:
+def command(arguments: Sequence[str], module: str = "airflow") -> list[str]:
     """Return the command line of an Airflow command."""
-    return [sys.executable, "-m", "airflow", *arguments]
+    return [sys.executable, "-m", module, *arguments]
 
 
 def client(state: State, credentials: Credentials) -> AirflowClient:
@@ -86,7 +89,8 @@ def start(layout: Layout, settings: Mapping[str, str], state: State) -> State:
         state = write_state(layout, replace(stop(layout, state), settings=digest))
     for name, arguments in SERVICES.items():
         if processes.find(state.processes.get(name)) is None:
-            record = processes.launch(command(arguments), settings, layout.airflow, layout.logs / f"{name}.log")
+            line = command(arguments, _WARM if name == "scheduler" else "airflow")
+            record = processes.launch(line, settings, layout.airflow, layout.logs / f"{name}.log")
             state = write_state(layout, state.having(name, record))
     return state
 
