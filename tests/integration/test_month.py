@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import date
 from io import StringIO
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -27,6 +28,7 @@ from deepfactor.stack.errors import StackError
 from deepfactor.stack.layout import Ports
 from deepfactor.stack.stack import Stack, down, status, up
 from deepfactor.stack.state import read_state
+from tests.plugins.servers import webhook
 
 pytestmark = pytest.mark.integration
 
@@ -108,6 +110,28 @@ def test_a_second_run_changes_nothing(stack: Stack, config: Path, tags: dict[Mon
     assert {each.label for each in trained} == set(load_config(config).models)
 
 
+def test_any_task_may_be_cleared_and_run_again(stack: Stack, tags: dict[Month, str | None]) -> None:
+    month = MONTHS[0]
+    (run,) = [
+        each["dag_run_id"]
+        for each in stack.session.runs(DAG)
+        if each["run_type"] == "backfill" and each["logical_date"].startswith(str(last_session(month)))
+    ]
+    store = stack.endpoint.open()
+    objects = store.list(f"runs/{month}/")
+    alone = [[task] for task in ("ingest", "validate", "describe", "train", "attribute", "bless", "publish")]
+    # And from the middle, one of the mapped ones, with all that follows.
+    for tasks, downstream in [*((each, False) for each in alone), ([["train", 0]], True)]:
+        chosen = {"task_ids": tasks, "include_downstream": downstream, "only_failed": False}
+        body = chosen | {"dag_run_id": run, "dry_run": False, "reset_dag_runs": True}
+        stack.session.call("POST", f"/api/v2/dags/{DAG}/clearTaskInstances", json=body)
+        assert stack.session.run(DAG, run)["state"] not in FINISHED
+        assert _wait(stack, run) == "success", _logs(stack)
+        assert store.etag(manifest_key(month)) == tags[month], tasks
+        assert store.list(f"runs/{month}/") == objects, tasks
+    assert min(each.attempt for each in stack.session.tasks(DAG, run)) > 1
+
+
 def test_a_month_that_is_none_is_refused(stack: Stack) -> None:
     with pytest.raises(StackError, match="'2016-13' does not match"):
         stack.session.trigger(DAG, {"month": "2016-13"})
@@ -116,7 +140,19 @@ def test_a_month_that_is_none_is_refused(stack: Stack) -> None:
 def test_a_month_that_the_data_do_not_reach_fails_clearly(
     stack: Stack, config: Path, tags: dict[Month, str | None]
 ) -> None:
-    _assert_fails(stack, {"config": str(config), "month": "2019-05"}, "2019-05")
+    with webhook() as received:
+        alerts = {"connection_id": "deepfactor_alerts", "conn_type": "http", "host": "127.0.0.1", "port": received.port}
+        stack.session.call("POST", "/api/v2/connections", json=alerts)
+        _assert_fails(stack, {"config": str(config), "month": "2019-05"}, "2019-05 is not in")
+        deadline = time.monotonic() + 120
+        while not (told := [body for _, body in received.messages if DAG in body["subject"]]):
+            assert time.monotonic() < deadline, "no alert"
+            time.sleep(0.5)
+        stack.session.call("DELETE", "/api/v2/connections/deepfactor_alerts")
+    (body,) = told
+    assert body["subject"] == f"{DAG} 2019-05 failed: ingest"
+    assert "ingest, attempt 1: SourceError: 2019-05 is not in" in body["text"]
+    assert f"Log: {stack.address}/dags/{DAG}/runs/" in body["text"]
     assert not stack.endpoint.open().exists(manifest_key(Month.parse("2019-05")))
 
 
@@ -154,7 +190,13 @@ def _assert_fails(stack: Stack, conf: dict[str, str], message: str) -> None:
     assert [each.task for each in failed] == ["ingest"]
     # Waiting cannot help, so there is no second attempt.
     assert failed[0].attempt == 1
-    assert message in "\n".join(stack.session.log(DAG, run, failed[0]))
+    log = stack.session.log(DAG, run, failed[0])
+    assert message in "\n".join(log)
+    # The message says all: no stack trace, which Airflow would put beside the line of the failure.
+    assert "Task exited" in log
+    path = f"/api/v2/dags/{DAG}/dagRuns/{quote(run)}/taskInstances/ingest/logs/1"
+    content = stack.session.call("GET", path, params={"full_content": True}).json()["content"]
+    assert not [each for each in content if each.get("error_detail")]
 
 
 def _wait(stack: Stack, run: str) -> str:
