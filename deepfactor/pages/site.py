@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +20,8 @@ from deepfactor.pages.security import LISTED, search, security_view
 from deepfactor.pages.shelf import Shelf
 from deepfactor.publication import Manifest, find_manifest
 
-LOGGER = logging.getLogger(__name__)
+# How many seconds a server's preparation follows the first reading of all months.
+_FIRST_READING = 120.0
 
 
 class Site:
@@ -47,9 +47,14 @@ class Site:
         self._patience = patience
 
     def prepare(self) -> None:
-        """Begin to read what is not kept yet, and render once: the first person should not wait for that."""
-        self._library.catalogue(0.0)
+        """Read what is not kept yet, and render each kind of page once: the first person should not wait for that."""
         self.overview()
+        catalogue = self._library.catalogue(_FIRST_READING)
+        for security in list(self._library.securities(catalogue))[:1]:
+            self.security(security)
+            self.securities("")
+        for month in list(catalogue.headlines)[-1:]:
+            self.month(str(month))
 
     def close(self) -> None:
         """Stop reading."""
