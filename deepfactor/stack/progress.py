@@ -13,7 +13,7 @@ from rich.text import Text
 
 from deepfactor.stack.airflow_client import FINISHED, AirflowClient, TaskState
 
-STEPS = ("ingest", "models", "validate", "describe", "train", "attribute", "bless", "publish")
+STEPS = ("ingest", "validate", "describe", "train", "attribute", "bless", "publish")
 
 _INTERVAL = 1.0
 _COLOURS = {"success": "green", "running": "cyan", "failed": "red", "upstream_failed": "red", "up_for_retry": "yellow"}

@@ -62,7 +62,7 @@ def up(layout: Layout, ports: Ports | None = None, say: Callable[[str], None] = 
         if state.migrated is None:
             say("Airflow's tables (the first time only)")
         state = airflow_services.migrate(layout, settings, state)
-        say("Airflow's API server, scheduler and DAG processor")
+        say("Airflow's API server, scheduler, DAG processor and triggerer")
         state = airflow_services.start(layout, settings, state)
         session = airflow_services.client(state, credentials)
         airflow_services.wait(layout, state, session)
