@@ -16,7 +16,7 @@ class Source(Protocol):
     """
 
     def ready(self, month: Month) -> bool:
-        """Tell whether the vendor has delivered the prices of ``month``."""
+        """Tell whether the vendor has delivered ``month``: every table that has rows in each month has some of it."""
         ...
 
     def datasets(self) -> tuple[str, ...]:

@@ -58,10 +58,11 @@ class FilesSource:
         return cls(open_delivery(source.folder), source.datasets)
 
     def ready(self, month: Month) -> bool:
-        """Tell whether any price of ``month`` is there; false, too, if there are no files yet."""
-        if "prices" in self.mappings and not self.delivery.files(self.mappings["prices"].files):
-            return False
-        return month in self._months("prices")
+        """Tell whether every dataset that has rows each month has some of ``month``; false, too, without a file."""
+        return all(
+            self.delivery.files(self.mappings[dataset].files) and month in self._months(dataset)
+            for dataset in sorted(_EVERY_MONTH & self.mappings.keys())
+        )
 
     def datasets(self) -> tuple[str, ...]:
         """Return the names of the mapped datasets."""

@@ -95,6 +95,18 @@ class TestProperties:
         source = _deliver(tmp_path, GOOD)
         assert [source.ready(FEBRUARY + n) for n in (-2, -1, 0, 1)] == [False, True, True, False]
 
+    def test_ready_only_when_nothing_of_the_month_is_still_to_come(self, tmp_path: Path) -> None:
+        source = _deliver(tmp_path, GOOD)
+        columns = {"month": "date", "market_return": "index", "risk_free_rate": "bill"}
+        mappings = {**source.mappings, "market": DatasetMapping("market.csv", columns)}
+        source = FilesSource(source.delivery, mappings)
+        assert not source.ready(FEBRUARY)
+        market = tmp_path / "market.csv"
+        market.write_text("date,index,bill\n2016-01-29,0.01,0.001\n")
+        assert [source.ready(JANUARY), source.ready(FEBRUARY)] == [True, False]
+        market.write_text(market.read_text() + "2016-02-29,0.02,0.001\n")
+        assert source.ready(FEBRUARY)
+
     def test_months_fetched_apart_are_the_months_fetched_together(self, tmp_path: Path) -> None:
         source = _deliver(tmp_path, GOOD)
         apart = pl.concat([source.fetch("prices", month, month) for month in (JANUARY, FEBRUARY)])
