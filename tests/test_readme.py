@@ -34,7 +34,8 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def commands(page: str) -> list[str]:
-    return [line for block in blocks(page, "sh") for line in block.splitlines() if line.strip()]
+    joined = (block.replace("\\\n", " ") for block in blocks(page, "sh"))
+    return [line for block in joined for line in block.splitlines() if line.strip()]
 
 
 def make_targets() -> set[str]:
