@@ -49,6 +49,17 @@ def write_page(path: Path, page: bytes) -> None:
         raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--html") from None
 
 
+def counting_columns() -> tuple[progress.ProgressColumn, ...]:
+    """Return the columns of a bar over many months; its tasks have the fields ``counts`` and ``left``."""
+    return (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.TextColumn("{task.fields[counts]}"),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("{task.fields[left]}"),
+    )
+
+
 @contextmanager
 def shown_training(output: Console) -> Iterator[Progress]:
     """Return what shows the training of a model: a bar that goes when it is done; without a terminal, log lines."""

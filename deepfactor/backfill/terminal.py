@@ -18,6 +18,7 @@ from deepfactor.backfill.outcome import MonthOutcome
 from deepfactor.backfill.plan import MonthStatus, Reprocess
 from deepfactor.backfill.published import spans
 from deepfactor.months import Month
+from deepfactor.terminal import counting_columns
 
 
 class BarDisplay:
@@ -58,14 +59,7 @@ def shown_progress() -> Iterator[BarDisplay]:
     if not console.is_terminal:
         yield BarDisplay(console, None)
         return
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.TextColumn("{task.fields[counts]}"),
-        progress.TimeElapsedColumn(),
-        progress.TextColumn("{task.fields[left]}"),
-    )
-    with progress.Progress(*columns, console=console) as bar:
+    with progress.Progress(*counting_columns(), console=console) as bar:
         yield BarDisplay(console, bar)
 
 

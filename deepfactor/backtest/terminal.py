@@ -17,6 +17,7 @@ from rich.text import Text
 from deepfactor.backtest.engine import Backtest, Progress
 from deepfactor.backtest.results import Results
 from deepfactor.months import Month
+from deepfactor.terminal import counting_columns
 
 # Column of the summary, its heading and its format.
 _COLUMNS = (
@@ -38,14 +39,7 @@ def shown_progress() -> Iterator[Callable[[Progress], None]]:
     if not console.is_terminal:
         yield lambda each: _print_line(console, each)
         return
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.TextColumn("{task.fields[counts]}"),
-        progress.TimeElapsedColumn(),
-        progress.TextColumn("{task.fields[left]}"),
-    )
-    with progress.Progress(*columns, console=console) as bar:
+    with progress.Progress(*counting_columns(), console=console) as bar:
         task = bar.add_task("backtest", total=None, counts="", left="")
 
         def show(each: Progress) -> None:
