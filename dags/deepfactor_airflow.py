@@ -6,6 +6,7 @@ Airflow puts this folder on ``sys.path``, behind everything else; hence a name t
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -132,6 +133,15 @@ def service_key(config: Config) -> str | None:
         return None  # then in the environment
 
 
-def whole_hours(text: str | None, usual: int) -> timedelta:
-    """Return a number of hours that an environment variable may set."""
-    return timedelta(hours=int(text) if text else usual)
+def whole_hours(variable: str, usual: int) -> timedelta:
+    """Return a number of hours that an environment variable may set.
+
+    Raises
+    ------
+    ValueError
+        If it is set to something else; Airflow shows it as the DAG's import error.
+    """
+    text = os.environ.get(variable) or str(usual)
+    if not text.isdecimal():
+        raise ValueError(f"{variable} is {text!r}: set it to a whole number of hours, for example {usual}")
+    return timedelta(hours=int(text))

@@ -53,7 +53,7 @@ SCHEDULE = TradingCalendarTimetable(**_DUE)
 
 # The first morning before the exchange opens, and the evening after the one on which the month was due.
 PUBLISHED_BY = os.environ.get("DEEPFACTOR_PUBLISHED_BY") or "08:00"
-WAIT = whole_hours(os.environ.get("DEEPFACTOR_WAIT_HOURS"), usual=24)
+WAIT = whole_hours("DEEPFACTOR_WAIT_HOURS", usual=24)
 
 _MODELS = ("dfm1", "dfm2", "linear", "svr", "forest")
 

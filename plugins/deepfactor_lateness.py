@@ -11,7 +11,7 @@ import pendulum
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk.definitions.deadline import BaseDeadlineReference
 from deepfactor_alerts import Alert, run_url, send
-from trading_calendar import TradingCalendarTimetable
+from trading_calendar import TradingCalendarTimetable, time_of_day
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,12 +37,17 @@ class PublishedBy(BaseDeadlineReference):
         Time of day, ``HH:MM``, in the zone of the schedule.
     schedule
         Parameters of the ``TradingCalendarTimetable`` by which the months are due.
+
+    Raises
+    ------
+    AirflowTimetableInvalid
+        If the time of day is none.
     """
 
     required_kwargs: ClassVar = {"dag_id", "run_id"}
 
     def __init__(self, by: str, schedule: Mapping[str, str | None]) -> None:
-        self.by = datetime.strptime(by, "%H:%M").time()  # noqa: DTZ007 - the zone is the schedule's
+        self.by = time_of_day(by)
         self.schedule = dict(schedule)
 
     def serialize_reference(self) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class TradingCalendarTimetable(Timetable):
         last_month: str | None = None,
     ) -> None:
         self._calendar = calendar
-        self._at = _time_of_day(at)
+        self._at = time_of_day(at)
         self._timezone = _zone(timezone)
         self._last_month = _month(last_month) if last_month is not None else None
         self.description = (
@@ -198,7 +198,14 @@ class TradingCalendarTimetable(Timetable):
         return month if self._interval(month).start >= earliest else month + 1
 
 
-def _time_of_day(text: str) -> time:
+def time_of_day(text: str) -> time:
+    """Return the time of day that is written ``HH:MM``.
+
+    Raises
+    ------
+    AirflowTimetableInvalid
+        If it is none.
+    """
     try:
         return datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - the zone is the next parameter
     except ValueError:

@@ -6,6 +6,7 @@ import importlib
 import logging
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 
@@ -127,3 +128,20 @@ def test_paths_are_relative_to_the_checkout(
     config = module.read_config("include/config/default.yaml")
     assert config.source.folder == str(CHECKOUT / ".local" / "market")
     assert module.read_config("include/config/market_jp.yaml").source.folder is None
+
+
+@pytest.mark.parametrize(("text", "hours"), [(None, 24), ("", 24), ("0", 0), ("48", 48)])
+def test_hours_that_may_be_set(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, text: str | None, hours: int
+) -> None:
+    monkeypatch.delenv("DEEPFACTOR_WAIT_HOURS", raising=False)
+    if text is not None:
+        monkeypatch.setenv("DEEPFACTOR_WAIT_HOURS", text)
+    assert module.whole_hours("DEEPFACTOR_WAIT_HOURS", 24) == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("text", ["a day", "1.5", "-3", "24h"])
+def test_hours_that_are_none(module: ModuleType, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("DEEPFACTOR_WAIT_HOURS", text)
+    with pytest.raises(ValueError, match="DEEPFACTOR_WAIT_HOURS is .*: set it to a whole number of hours"):
+        module.whole_hours("DEEPFACTOR_WAIT_HOURS", 24)

@@ -107,5 +107,7 @@ def test_there_and_back(module: ModuleType) -> None:
 
 @pytest.mark.parametrize("by", ["8", "25:00", ""])
 def test_what_is_no_time_of_day_is_refused(module: ModuleType, by: str) -> None:
-    with pytest.raises(ValueError, match="does not match format|unconverted"):
+    from airflow.exceptions import AirflowTimetableInvalid
+
+    with pytest.raises(AirflowTimetableInvalid, match="is not a time of day: write it as HH:MM"):
         module.PublishedBy(by, DUE)
