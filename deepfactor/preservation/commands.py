@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from dataclasses import replace as with_fields
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import progress
@@ -17,13 +17,12 @@ from deepfactor.address import configured_address
 from deepfactor.config import INCLUDE
 from deepfactor.errors import StoreError
 from deepfactor.months import Month
-from deepfactor.preservation.publications import Damage, Publication, read_publication, read_publications
-from deepfactor.preservation.restoration import restore
-from deepfactor.preservation.unnamed import unnamed_objects
-from deepfactor.preservation.verification import verify_publications
 from deepfactor.publication import manifest_key, read_manifest
 from deepfactor.store import Store
 from deepfactor.terminal import console, expected_failures, opened_store
+
+if TYPE_CHECKING:
+    from deepfactor.preservation.publications import Damage, Publication
 
 MonthOption = Annotated[str | None, typer.Option("--month", help="As-of month, written YYYY-MM.")]
 AllOption = Annotated[bool, typer.Option("--all", help="All months and evaluations, replaced ones included.")]
@@ -32,6 +31,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result for m
 
 def verify_command(month: MonthOption = None, everything: AllOption = False, as_json: JsonOption = False) -> None:
     """Read back every object of what is published and compare it with its manifest; exit with 1 if one is damaged."""
+    from deepfactor.preservation.verification import verify_publications
+
     _check_one(month, everything)
     with expected_failures(), opened_store() as store:
         publications, damaged = _publications(store, month)
@@ -47,6 +48,9 @@ def gc_command(
     as_json: JsonOption = False,
 ) -> None:
     """List what no manifest names: runs that were not published, and raw tables that only they read."""
+    from deepfactor.preservation.publications import read_publications
+    from deepfactor.preservation.unnamed import unnamed_objects
+
     if not dry_run:
         raise typer.BadParameter(
             "deepfactor deletes nothing that was written to the store: pass --dry-run for the list (--json for the "
@@ -81,6 +85,8 @@ def restore_command(
     ] = False,
 ) -> None:
     """Bring published months and evaluations back from a copy: only what is missing or damaged is written."""
+    from deepfactor.preservation.restoration import restore
+
     _check_one(month, everything)
     with expected_failures(), configured_address(INCLUDE.parent) as address:
         store = address.open()
@@ -101,6 +107,8 @@ def _check_one(month: str | None, everything: bool) -> None:
 
 
 def _publications(store: Store, month: str | None) -> tuple[list[Publication], list[Damage]]:
+    from deepfactor.preservation.publications import read_publication, read_publications
+
     if month is None:
         return read_publications(store)
     manifest = read_manifest(store, Month.parse(month))

@@ -64,7 +64,9 @@ def test_tasks_run_beside_each_other_and_processes_are_used_again() -> None:
     assert not any(psutil.pid_exists(pid) for pid in pids[0])
 
 
-def test_failures_and_log_lines_come_back() -> None:
+def test_failures_and_log_lines_come_back(caplog: pytest.LogCaptureFixture) -> None:
+    # A process of its own gets the level that is set here, whatever another test has left.
+    caplog.set_level(logging.WARNING)
     with Workers(1) as workers:
         workers.start(1, log_and_fail, HistoryError)
         (foreseen,) = _all(workers, 1).values()

@@ -27,8 +27,8 @@ def test_any_byte_that_changes_is_found_where_it_is_named(kept: Store, data: st.
     key = data.draw(st.sampled_from(sorted({each.key for one in found for each in one.references})))
     body = kept.get(key)
     place = data.draw(st.integers(0, len(body) - 1))
-    changed = data.draw(st.sampled_from([b"", body[:place], body + b"x", bytes([body[place] ^ 1])]))
-    overwrite(kept, key, changed if len(changed) != 1 else body[:place] + changed + body[place + 1 :])
+    flipped = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
+    overwrite(kept, key, data.draw(st.sampled_from([b"", body[:place], body + b"x", flipped])))
     damaged = verify_publications(kept, found)
     overwrite(kept, key, body)
     assert {each.key for each in damaged} == {key}
