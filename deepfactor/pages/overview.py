@@ -200,8 +200,10 @@ def tiles(catalogue: Catalogue, scores: Scores | None) -> list[dict[str, Any]]:
         kind, mark, word = verdict(headline)
         found.append({"name": "Newest month", "figure": str(newest), "note": f"{mark} {word}", "kind": kind})
         found[0]["month"] = newest
-    holes = published[-1] - published[0] + 1 - len(published) if published else 0
-    note = f"{published[0]} … {published[-1]}" + (f", {holes} missing between" if holes else ", none missing")
+    note = "none yet"
+    if published:
+        holes = published[-1] - published[0] + 1 - len(published)
+        note = f"{published[0]} … {published[-1]}" + (f", {holes} missing between" if holes else ", none missing")
     found.append({"name": "Published months", "figure": figure(len(published)), "note": note})
     if newest is not None:
         headline = catalogue.headlines[newest]

@@ -141,6 +141,19 @@ def test_of_several_runs_the_one_that_came_furthest_says_how_the_month_stands(sh
     site.close()
 
 
+def test_before_the_first_month_is_published_the_overview_shows_how_the_runs_stand(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    stop_at_validation(shelf, MONTHS[0])
+    shelf.put(f"runs/{MONTHS[1]}/begun/inputs.json", b"{}")
+    site = Site(shelf, tmp_path, "")
+    shown = answer(site, "", {})
+    assert shown.status == 200
+    assert "Published months 0 none yet" in _text(shown)
+    assert f"{MONTHS[0]}: failed validation" in shown.body.decode()
+    site.close()
+
+
 def test_a_security_has_its_figures_month_by_month(site: Site, published: Shelf) -> None:
     text = _text(answer(site, f"securities/{STOCKS[3]}", {}))
     for month in (MONTHS[0], MONTHS[4]):
