@@ -80,7 +80,7 @@ def read_suite(table: str, suite: Mapping[str, Any] | None) -> tuple[Rule, ...]:
     if suite is None:
         raise ConfigurationError(
             f"there is no suite for {table}, so the month cannot be validated: add {table}.json to the folder "
-            "expectations beside that of the configuration, or name a base that has one, such as include/config/default.yaml"
+            "expectations beside that of the configuration, or name a base that has it, such as default.yaml"
         )
     if unknown := sorted(set(suite) - {"notes", "expectations"}):
         raise ConfigurationError(f"{where}: the keys {unknown} are unknown; a suite has notes and expectations")

@@ -24,7 +24,6 @@ def test_every_table_has_a_suite_that_can_be_read(table: str) -> None:
 @pytest.mark.parametrize(
     ("suite", "expected"),
     [
-        (None, "there is no suite for prices, so the month cannot be validated"),
         ({}, "the suite is empty, so the month cannot be validated"),
         ({"expectations": []}, "the suite is empty"),
         ({"expectations": [{"type": "x"}]}, "expectation 1: must have exactly the keys type, kwargs and meta"),
@@ -33,9 +32,14 @@ def test_every_table_has_a_suite_that_can_be_read(table: str) -> None:
         ({"expectations": [GOOD, GOOD]}, r"the names \['n'\] stand twice"),
     ],
 )
-def test_bad_suite(suite: dict[str, Any] | None, expected: str) -> None:
+def test_bad_suite(suite: dict[str, Any], expected: str) -> None:
     with pytest.raises(ConfigurationError, match=f"include/expectations/prices.json: {expected}"):
         read_suite("prices", suite)
+
+
+def test_no_suite() -> None:
+    with pytest.raises(ConfigurationError, match=r"no suite for prices, .* add prices\.json to the folder"):
+        read_suite("prices", None)
 
 
 @pytest.mark.parametrize(
