@@ -58,8 +58,8 @@ class WhereItCanHelp(RetryPolicy):
         self,
         exception: BaseException,
         try_number: int,  # noqa: ARG002 - the base's
-        max_tries: int,  # noqa: ARG002
-        context: Context | None = None,  # noqa: ARG002
+        max_tries: int,  # noqa: ARG002 - the base's
+        context: Context | None = None,  # noqa: ARG002 - the base's
     ) -> RetryDecision:
         """Decide on a failure."""
         if isinstance(exception, ForeseenFailure):

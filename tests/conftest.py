@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -33,7 +34,10 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """A real S3 endpoint, for the whole session."""
     layout = Layout(tmp_path_factory.mktemp("store"))
     layout.create()
-    started, state = object_store.start(layout, ensure_credentials(layout), read_state(layout), preferred=14566)
+    # Two workers that look for a free port at the same moment find the same one.
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    preferred = 14566 + 100 * worker
+    started, state = object_store.start(layout, ensure_credentials(layout), read_state(layout), preferred=preferred)
     yield started
     object_store.stop(layout, state)
 

@@ -64,6 +64,11 @@ class Catalogue:
         """All months that have a manifest, oldest first."""
         return sorted({*self.headlines, *self.damaged, *self.pending})
 
+    def neighbours(self, month: Month) -> tuple[Month | None, Month | None]:
+        """Return the published months before and after a month."""
+        before = max((each for each in self.published if each < month), default=None)
+        return before, min((each for each in self.published if each > month), default=None)
+
 
 class Library:
     """Digests of one store's published months; may be used by many threads.

@@ -216,6 +216,7 @@ class Site:
 
     def _month_page(self, template: str, manifest: Manifest, part: str | None = None, **content: Any) -> Answer:
         catalogue = self._library.catalogue(self._patience)
+        headline = catalogue.headlines.get(manifest.month)
         return page(
             f"month_{template}",
             self._root,
@@ -228,11 +229,9 @@ class Site:
                 if needed is None or needed in manifest.named_objects
             ],
             run_id=manifest.run_id,
-            headline=catalogue.headlines.get(manifest.month),
-            verdict=overview.verdict(catalogue.headlines[manifest.month])
-            if manifest.month in catalogue.headlines
-            else None,
-            neighbours=_neighbours(catalogue, manifest.month),
+            headline=headline,
+            verdict=overview.verdict(headline) if headline else None,
+            neighbours=catalogue.neighbours(manifest.month),
             **content,
         )
 
@@ -260,7 +259,7 @@ class Site:
             tab="months",
             month=month,
             tried=shown,
-            neighbours=_neighbours(catalogue, month),
+            neighbours=catalogue.neighbours(month),
         )
 
     def _nothing_yet(self, catalogue: Catalogue) -> Answer:
@@ -298,12 +297,3 @@ def _month(text: str) -> Month:
         return Month.parse(text)
     except ConfigurationError as error:
         raise NotThere(str(error)) from None
-
-
-def _neighbours(catalogue: Catalogue, month: Month) -> tuple[Month | None, Month | None]:
-    """Return the published months before and after."""
-    published = catalogue.published
-    return (
-        max((each for each in published if each < month), default=None),
-        min((each for each in published if each > month), default=None),
-    )
