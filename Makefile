@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup develop demo down test lint types check-python compose-env compose-image
+.PHONY: help setup develop demo down test test-faults lint types check-python compose-env compose-image
 
 UV_VERSION := 0.13.9
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -23,6 +23,7 @@ help:
 	@echo "make down    stop everything that demo has started"
 	@echo "make setup   install what demo needs (demo does it by itself)"
 	@echo "make test    install what the checks need, then run all of them"
+	@echo "make test-faults    cause every fault and count what came of it; takes hours"
 	@echo "make lint    only style; make types: only types"
 	@echo
 	@echo "make compose-env    generate the secrets of docker-compose.yaml into .env"
@@ -40,6 +41,9 @@ down:
 
 test: develop lint types
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-faults: develop
+	DEEPFACTOR_FAULTS=full $(BIN)/pytest tests/faults --numprocesses 2 --dist loadfile
 
 lint: .venv/developed
 	$(BIN)/ruff check .
