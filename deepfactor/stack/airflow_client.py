@@ -17,8 +17,8 @@ FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "remove
 
 _PAGE = 100
 
-# What a proxy says while the server is started again, and what Airflow says while its database is locked.
-_AWAY = frozenset({502, 503, 504})
+# What Airflow says while its database is away or locked, and what a proxy says while the server is started again.
+_AWAY = frozenset({500, 502, 503, 504})
 
 _ERRORS = frozenset({"error", "critical"})
 # What Airflow logs as an error after the one that ended the task.

@@ -82,16 +82,20 @@ def migrate(layout: Layout, settings: Mapping[str, str], state: State) -> State:
 
 
 def start(layout: Layout, settings: Mapping[str, str], state: State) -> State:
-    """Start what does not run, and stop first what runs with other settings."""
+    """Start what does not run, and stop first what runs with other settings or was left by a service that has died."""
     layout.create()
     digest = airflow_settings.digest(settings)
     if state.settings != digest:
         state = write_state(layout, replace(stop(layout, state), settings=digest))
     for name, arguments in SERVICES.items():
-        if processes.find(state.processes.get(name)) is None:
+        record = state.processes.get(name)
+        if processes.find(record) is None:
+            if record is not None:
+                # Workers of a dead scheduler wait for ever, and what they work on is run again.
+                processes.kill(processes.session_of(record))
             line = command(arguments, _WARM if name == "scheduler" else "airflow")
-            record = processes.launch(line, settings, layout.airflow, layout.logs / f"{name}.log")
-            state = write_state(layout, state.having(name, record))
+            started = processes.launch(line, settings, layout.airflow, layout.logs / f"{name}.log")
+            state = write_state(layout, state.having(name, started))
     return state
 
 

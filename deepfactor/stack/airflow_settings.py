@@ -52,7 +52,12 @@ def environment(layout: Layout, endpoint: object_store.Endpoint, database: str, 
         "dag_processor__refresh_interval": "30",
         # A task that trains on every core must not lose its run to a slow answer.
         "workers__execution_api_timeout": "60",
+        # Nor to an API server that has died and is started again: two minutes rather than half a one.
+        "workers__execution_api_retries": "20",
+        "workers__execution_api_retry_wait_max": "15",
         "scheduler__task_instance_heartbeat_timeout": "120",
+        # A scheduler that is started again within 30 seconds still takes its predecessor for alive; it must look again.
+        "scheduler__orphaned_tasks_check_interval": "15",
         "scheduler__scheduler_idle_sleep_time": "0.5",
         "logging__base_log_folder": str(layout.logs / "airflow"),
         "logging__dag_processor_child_process_log_directory": str(layout.logs / "dag-processor"),

@@ -42,8 +42,13 @@ def running(state: State) -> str | None:
     """Return the address of the endpoint if it runs and answers."""
     if processes.find(state.processes.get(SERVICE)) is None:
         return None
-    url = f"http://{ports.LOOPBACK}:{state.ports[SERVICE]}"
+    url = address(state)
     return url if _answers(url) else None
+
+
+def address(state: State) -> str:
+    """Return where the endpoint is when it runs."""
+    return f"http://{ports.LOOPBACK}:{state.ports[SERVICE]}"
 
 
 def start(layout: Layout, credentials: Credentials, state: State, preferred: int) -> tuple[Endpoint, State]:
@@ -58,7 +63,7 @@ def start(layout: Layout, credentials: Credentials, state: State, preferred: int
     if url is None:
         state = stop(layout, state)
         state = _launch(layout, credentials, state, preferred)
-        url = f"http://{ports.LOOPBACK}:{state.ports[SERVICE]}"
+        url = address(state)
         _wait(layout, state, url)
     endpoint = Endpoint(url, credentials)
     _ensure_bucket(endpoint)

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,6 +24,7 @@ import psutil
 from deepfactor.stack import processes
 from deepfactor.stack.errors import StackError
 from deepfactor.stack.layout import Layout
+from deepfactor.stack.private_files import write_private
 
 # Recovery after a power cut reads what was written since the last checkpoint; a stop writes it on a slow disk.
 _PATIENCE = 60.0
@@ -151,12 +153,22 @@ def _initialise(layout: Layout, binaries: Path, user: str | None) -> None:
 
 
 def _socket(layout: Layout, user: str | None) -> str:
-    """Return the folder for the socket: the data folder, or a short one where its path would be too long."""
+    """Return the folder for the socket: the data folder, or a short one where its path would be too long.
+
+    A server that is started again has the one that it had: others know its address.
+    """
     if len(os.fsencode(layout.postgres / ".s.PGSQL.5432.lock")) <= _LONGEST_SOCKET:
         return str(layout.postgres)
+    remembered = layout.local / "postgres.socket"
+    owner = os.geteuid() if user is None else pwd.getpwnam(user).pw_uid
+    with suppress(OSError):
+        known = Path(remembered.read_text(encoding="utf-8"))
+        if known.is_dir() and known.lstat().st_uid == owner:
+            return str(known)
     folder = tempfile.mkdtemp(prefix=_SOCKET_PREFIX)
     if user is not None:
         shutil.chown(folder, user)
+    write_private(remembered, folder)
     return folder
 
 

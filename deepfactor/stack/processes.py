@@ -8,6 +8,7 @@ import pwd
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -119,13 +120,17 @@ def stop(
             continue
     _, alive = psutil.wait_procs(list(family.values()), timeout=patience)
     for process in alive:
-        try:
-            LOGGER.info("process %d did not stop in %.0f s: killing it", process.pid, patience)
-            # psutil compares the start time first, so this cannot hit another process.
+        LOGGER.info("process %d did not stop in %.0f s: killing it", process.pid, patience)
+    kill(alive)
+
+
+def kill(members: Sequence[psutil.Process]) -> None:
+    """End processes at once."""
+    for process in members:
+        # psutil compares the start time first, so this cannot hit another process.
+        with suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(alive, timeout=5)
+    psutil.wait_procs(members, timeout=5)
 
 
 def tail(log: Path, lines: int = 20) -> str:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from deepfactor.stack import airflow_services, airflow_settings, object_store, postgres, processes
+from deepfactor.stack import airflow_services, airflow_settings, keeper, object_store, postgres, processes
 from deepfactor.stack import ports as addresses
 from deepfactor.stack.airflow_client import AirflowClient
 from deepfactor.stack.credentials import Credentials, ensure_credentials
@@ -70,6 +70,7 @@ def up(layout: Layout, ports: Ports | None = None, say: Callable[[str], None] = 
         # Without the second, the first month would be published before anything waits for it.
         airflow_services.wait_for_dags(session, (airflow_settings.DAG, airflow_settings.EVALUATION_DAG))
         session.unpause(airflow_settings.DAG)
+        keeper.start(layout, settings, state)
     return Stack(layout, endpoint, f"http://{addresses.LOOPBACK}:{port}", session)
 
 
@@ -99,6 +100,7 @@ def down(layout: Layout) -> list[str]:
     with layout.locked():
         state = read_state(layout)
         stopped = [name for name, record in state.processes.items() if processes.find(record) is not None]
+        state = keeper.stop(layout, state)
         state = airflow_services.stop(layout, state)
         state = object_store.stop(layout, state)
         forgotten = processes.leftovers(layout)
@@ -115,7 +117,7 @@ def status(layout: Layout) -> list[ServiceStatus]:
     state = read_state(layout)
     server = postgres.running(layout)
     found = [ServiceStatus("postgres", _word(server), server.pid if server else None, str(layout.postgres))]
-    for name in (object_store.SERVICE, *airflow_services.SERVICES):
+    for name in (object_store.SERVICE, *airflow_services.SERVICES, keeper.SERVICE):
         process = processes.find(state.processes.get(name))
         port = state.ports.get(name)
         address = f"http://{addresses.LOOPBACK}:{port}" if port and process else ""
@@ -139,7 +141,8 @@ def _sweep(layout: Layout, state: State) -> None:
     forgotten = [each for pid, each in found.items() if pid not in known]
     for each in forgotten:
         LOGGER.warning("stopping a left-over of this stack: %s", addresses.describe(each))
-    processes.stop(forgotten)
+    # Not politely: a task that is asked to end tells Airflow that it failed, one that is gone is run again.
+    processes.kill(forgotten)
 
 
 def _stop_silent_server(layout: Layout, credentials: Credentials, state: State) -> State:

@@ -20,7 +20,7 @@ from deepfactor.config import DEFAULT_CONFIG, SimulationConfig, load_config
 from deepfactor.months import Month, last_session, month_range
 from deepfactor.publication import manifest_key, verify_month
 from deepfactor.sources.simulated import land
-from deepfactor.stack import airflow_services, processes
+from deepfactor.stack import airflow_services, keeper, processes
 from deepfactor.stack.airflow_client import FINISHED
 from deepfactor.stack.airflow_settings import DAG
 from deepfactor.stack.demonstration import demo
@@ -178,7 +178,7 @@ def test_everything_listens_on_loopback_only(stack: Stack) -> None:
 
 
 def test_down_leaves_nothing_behind(stack: Stack) -> None:
-    assert set(down(stack.layout)) == {"postgres", "s3", *airflow_services.SERVICES}
+    assert set(down(stack.layout)) == {"postgres", "s3", *airflow_services.SERVICES, keeper.SERVICE}
     assert {each.state for each in status(stack.layout)} == {"down"}
     assert processes.leftovers(stack.layout) == []
 
