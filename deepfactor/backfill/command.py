@@ -75,6 +75,7 @@ def backfill_command(
     from deepfactor.backfill.airflow import BackfillClient
     from deepfactor.backfill.connection import connected
     from deepfactor.backfill.driving import Request
+    from deepfactor.backfill.patience import patiently
 
     logging.getLogger("httpx").setLevel(logging.WARNING)
     action = _action(pause=pause, unpause=unpause, cancel=cancel)
@@ -87,7 +88,8 @@ def backfill_command(
             if action is not None:
                 _apply(client, action)
             if months and action in (None, "unpause"):
-                facts = client.facts()
+                # An Airflow that is named may not be there at all; the embedded one is.
+                facts = patiently(client.facts) if connection.is_local else client.facts()
                 conf = {"config": config} if config else {}
                 request = Request(
                     months=months,

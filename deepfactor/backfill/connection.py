@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from deepfactor.address import StoreAddress
 from deepfactor.backfill.errors import BackfillError
-from deepfactor.stack import airflow_services, object_store
+from deepfactor.backfill.patience import patiently
+from deepfactor.stack import airflow_services, keeper, object_store
 from deepfactor.stack.airflow_client import AirflowClient
 from deepfactor.stack.credentials import ensure_credentials
 from deepfactor.stack.layout import Layout
-from deepfactor.stack.processes import find
 from deepfactor.stack.state import read_state
 from deepfactor.store import Store
 
@@ -74,15 +74,17 @@ def connected(root: Path, address: str | None, user: str | None) -> Iterator[Con
 
 def _embedded(layout: Layout) -> Connection:
     state = read_state(layout)
-    url = object_store.running(state)
-    if url is None or find(state.processes.get(airflow_services.API)) is None:
+    if not keeper.is_running(state):
         raise BackfillError(
             f"no stack is up below {layout.local}: start it with `deepfactor stack up`, name its folder with --root, "
             "or another Airflow with --airflow"
         )
     credentials = ensure_credentials(layout)
     session = airflow_services.client(state, credentials)
-    return Connection(session, object_store.Endpoint(url, credentials).open(), is_local=True)
+    # What has just died is being started again.
+    patiently(lambda: session.call("GET", "/api/v2/version"))
+    store = patiently(object_store.Endpoint(object_store.address(state), credentials).open)
+    return Connection(session, store, is_local=True)
 
 
 def _remote(address: str, user: str | None) -> Connection:

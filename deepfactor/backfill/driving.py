@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -11,9 +11,11 @@ from deepfactor.backfill.airflow import Backfill, BackfillClient
 from deepfactor.backfill.errors import BackfillError
 from deepfactor.backfill.following import Progress, follow
 from deepfactor.backfill.outcome import MonthOutcome, outcomes
-from deepfactor.backfill.plan import MonthStatus, Reprocess, Stretch, stretches
+from deepfactor.backfill.patience import patiently
+from deepfactor.backfill.plan import Behaviour, MonthStatus, Reprocess, Stretch, stretches
 from deepfactor.backfill.published import month_statuses, scheduled_dates
 from deepfactor.months import Month, month_range
+from deepfactor.stack.airflow_client import AirflowUnreachable
 from deepfactor.store import Store
 
 
@@ -104,27 +106,44 @@ def run_backfill(
     ------
     BackfillError
         If the schedule lacks a month, the backfill that is there is paused, or somebody else is faster.
-    AirflowUnreachable
-        If the API server is gone for long.
+    AirflowUnreachable, StoreUnreachable
+        If the API server or the store is gone for long.
     """
-    active = client.active()
+    active = patiently(client.active)
     if active is not None:
         _attach(client, active, display)
-    plan = plan_backfill(client, request, store)
+    plan = patiently(lambda: plan_backfill(client, request, store))
     for stretch in plan.stretches:
+        _run(client, stretch, request, plan.scheduled, display)
+    # An API server that dies while it makes the runs of a backfill leaves some of them out.
+    left_out = patiently(lambda: plan_backfill(client, replace(request, reprocess="none"), store)).stretches
+    for stretch in left_out:
+        if stretch.behaviour is Behaviour.NONE:
+            _run(client, stretch, request, plan.scheduled, display)
+    return patiently(
+        lambda: outcomes(client, month_statuses(request.months, client.runs(request.months, plan.scheduled), store))
+    )
+
+
+def _run(
+    client: BackfillClient, stretch: Stretch, request: Request, scheduled: Mapping[Month, datetime], display: Display
+) -> None:
+    try:
         backfill = client.start(stretch, request.conf, request.max_active)
-        display.begin(backfill, stretch.months, attached=False)
-        follow(client, backfill, stretch.months, plan.scheduled, display.show)
-    runs = client.runs(request.months, plan.scheduled)
-    return outcomes(client, month_statuses(request.months, runs, store))
+    except AirflowUnreachable:
+        # It may have been started all the same: the answer is lost.
+        active = patiently(client.active)
+        backfill = active or client.start(stretch, request.conf, request.max_active)
+    display.begin(backfill, stretch.months, attached=False)
+    follow(client, backfill, stretch.months, scheduled, display.show)
 
 
 def _attach(client: BackfillClient, backfill: Backfill, display: Display) -> None:
     if backfill.is_paused:
         raise BackfillError(f"{backfill} is paused: --unpause lets it go on, --cancel ends it")
     span = tuple(month_range(backfill.first, backfill.last))
-    scheduled = client.scheduled(span)
-    runs = client.runs(span, scheduled)
+    scheduled = patiently(lambda: client.scheduled(span))
+    runs = patiently(lambda: client.runs(span, scheduled))
     # Airflow's answers do not say to which backfill a run belongs; one that was started just now has none yet.
     months = [month for month, run in runs.items() if _belongs(run, backfill)] or span
     display.begin(backfill, months, attached=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deepfactor.backfill.airflow import Backfill, BackfillClient
+from deepfactor.backfill.patience import patiently
 from deepfactor.months import Month
-from deepfactor.stack.airflow_client import AirflowUnreachable
-
-LOGGER = logging.getLogger(__name__)
 
 _INTERVAL = 2.0
-
-# An API server that is started again is away for less than this.
-_PATIENCE = 180.0
 
 
 @dataclass(frozen=True)
@@ -71,21 +65,10 @@ def follow(
     AirflowUnreachable
         If the API server does not answer for three minutes. The backfill goes on all the same.
     """
-    ended: set[Month] = set()
-    silent_since: float | None = None
+    number, ended = backfill.number, set[Month]()
     while True:
-        try:
-            # In this order: what is completed has all its states.
-            backfill = client.read(backfill.number)
-            runs = client.runs(months, scheduled)
-            silent_since = None
-        except AirflowUnreachable as error:
-            silent_since = silent_since or time.monotonic()
-            if time.monotonic() - silent_since > _PATIENCE:
-                raise
-            LOGGER.warning("%s", error)
-            time.sleep(_INTERVAL)
-            continue
+        # In this order: what is completed has all its states.
+        backfill, runs = patiently(lambda: (client.read(number), client.runs(months, scheduled)))
         progress = progress_of(backfill, months, runs, ended, datetime.now(UTC))
         ended |= {month for month, _ in progress.ended}
         report(progress)

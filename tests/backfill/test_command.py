@@ -26,7 +26,8 @@ SPAN = ("--from", "2015-10", "--to", "2016-02")
 
 @pytest.fixture
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[AirflowServer]:
-    monkeypatch.setattr("deepfactor.backfill.following._INTERVAL", 0.0)
+    for module in ("following", "patience"):
+        monkeypatch.setattr(f"deepfactor.backfill.{module}._INTERVAL", 0.0)
     monkeypatch.delenv("DEEPFACTOR_STORE", raising=False)
     monkeypatch.setenv("DEEPFACTOR_AIRFLOW_PASSWORD", PASSWORD)
     with served(AirflowServer()) as server:
@@ -272,13 +273,52 @@ def test_an_api_server_that_is_started_again(
             case "expired":
                 airflow.expire()
             case "away":
-                airflow.failures += [503, 502]
+                airflow.failures += [503, 502, 500]
         return real(backfill)
 
     airflow._look = look  # type: ignore[method-assign]
     assert backfill(*SPAN).exit_code == 0
     assert airflow.runs == dict.fromkeys(MONTHS, "success")
     assert airflow.failures == []
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_the_answer_to_the_start_is_lost(
+    airflow: AirflowServer, backfill: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    real, died = airflow._create, False
+
+    def create(body: Any) -> Any:
+        nonlocal died
+        answer = real(body) if begun or died else None
+        if died:
+            return answer
+        died = True
+        return 503, {"detail": "the server is started again"}
+
+    monkeypatch.setattr(airflow, "_create", create)
+    result = backfill(*SPAN)
+    assert result.exit_code == 0, result.output
+    assert len(airflow.backfills) == 1
+    assert airflow.runs == dict.fromkeys(MONTHS, "success")
+
+
+def test_months_that_a_dying_server_has_left_out_are_run(
+    airflow: AirflowServer, backfill: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = airflow._create
+
+    def create(body: Any) -> Any:
+        answer = real(body)
+        if len(airflow.backfills) == 1:
+            del airflow.runs[MONTHS[2]], airflow.runs[MONTHS[4]]
+        return answer
+
+    monkeypatch.setattr(airflow, "_create", create)
+    result = backfill(*SPAN)
+    assert result.exit_code == 0, result.output
+    assert airflow.runs == dict.fromkeys(MONTHS, "success")
+    assert [each["from_date"][:7] for each in airflow.backfills] == ["2015-10", "2015-12"]
 
 
 def test_logins(airflow: AirflowServer, monkeypatch: pytest.MonkeyPatch) -> None:
