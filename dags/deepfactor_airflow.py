@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, Connection, RetryDecision, RetryPolicy
-from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException, AirflowRuntimeError, AirflowTaskTimeout
 from deepfactor_alerts import remember_failure
 
 if TYPE_CHECKING:
@@ -65,14 +65,17 @@ class WhereItCanHelp(RetryPolicy):
         if isinstance(exception, ForeseenFailure):
             helps = exception.retryable
         else:
-            # Of the machine or of Airflow; anything else is a fault of the program, and stays one.
-            helps = isinstance(exception, (AirflowException, AirflowTaskTimeout, OSError, MemoryError))
+            # Of the machine or of Airflow, whose API server may be away; anything else is a fault of the program, and
+            # stays one.
+            of_airflow = (AirflowException, AirflowRuntimeError, AirflowTaskTimeout)
+            helps = isinstance(exception, (*of_airflow, OSError, MemoryError))
         return RetryDecision.default() if helps else RetryDecision.fail("trying again cannot help")
 
 
 DEFAULT_ARGUMENTS: dict[str, Any] = {
     "owner": "deepfactor",
-    "retries": 3,
+    # With half an hour between the first and the last: no server that is started again is away for so long.
+    "retries": 6,
     "retry_delay": timedelta(seconds=30),
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=15),

@@ -12,7 +12,8 @@ from types import ModuleType
 
 import pytest
 from airflow.sdk import RetryAction
-from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError, AirflowTaskTimeout, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 
 from deepfactor.errors import ConfigurationError, DeepfactorError, StoreUnreachable, ValidationFailed
 from deepfactor.stack.airflow_settings import DAG, EVALUATION_DAG
@@ -91,7 +92,14 @@ def test_a_fault_of_the_program_keeps_its_trace(module: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [ConnectionResetError("gone"), MemoryError(), AirflowTaskTimeout("too long"), AirflowException("API")]
+    "error",
+    [
+        ConnectionResetError("gone"),
+        MemoryError(),
+        AirflowTaskTimeout("too long"),
+        AirflowException("API"),
+        AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR)),
+    ],
 )
 def test_what_may_work_later_is_tried_again(module: ModuleType, error: BaseException) -> None:
     assert _decided(module, error) is RetryAction.DEFAULT

@@ -80,7 +80,7 @@ def test_waiting_holds_no_slot_and_ends(dag: Any, serialized: Any) -> None:
 
 def test_retries_back_off_and_everything_has_a_timeout(dag: Any) -> None:
     for task in dag.task_dict.values():
-        assert task.retries == 3
+        assert task.retries == 6
         assert task.retry_exponential_backoff
         assert task.max_retry_delay <= timedelta(minutes=15)
         assert task.execution_timeout <= timedelta(hours=1)

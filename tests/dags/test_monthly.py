@@ -72,7 +72,7 @@ def test_training_is_mapped_bounded_and_named(dag: Any) -> None:
 
 def test_retries_back_off_and_everything_has_a_timeout(dag: Any) -> None:
     for task in dag.task_dict.values():
-        assert task.retries == 3
+        assert task.retries == 6
         assert task.retry_exponential_backoff
         assert task.max_retry_delay <= timedelta(minutes=15)
         assert task.execution_timeout <= timedelta(hours=3)
