@@ -143,7 +143,7 @@ def simulate(
     premia: Annotated[
         Literal["linear", "interactions", "none"], typer.Option(help="What expected returns follow from.")
     ] = "interactions",
-    seed: Annotated[int, typer.Option(help="Another seed is another market.")] = SimulationConfig().seed,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another market.")] = SimulationConfig().seed,
 ) -> None:
     """Land a simulated market, laid out as a vendor delivers files, with the truth about it in truth.json."""
     from deepfactor.sources.simulated import land

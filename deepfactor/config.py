@@ -23,7 +23,11 @@ from deepfactor.models.names import check_models
 INCLUDE = Path(__file__).resolve().parents[1] / "include"
 DEFAULT_CONFIG = INCLUDE / "config" / "default.yaml"
 
-_STRICT = ConfigDict(extra="forbid")
+LARGEST_FILE = 2_000_000_000
+"""Bytes that a delivered file may take in memory, unless ``source.maximum_gigabytes`` says otherwise."""
+
+# A threshold that is no number would pass everything.
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -32,7 +36,7 @@ class CodeForm:
 
     pattern: str = "(.+)"
     """Regular expression (Rust's syntax) that the whole code must match; its first group is kept, else all of it."""
-    zero_pad: Annotated[int, Field(ge=0)] = 0
+    zero_pad: Annotated[int, Field(ge=0, le=50)] = 0
     """A code of digits alone is filled up with zeros on the left to this length, before the pattern is tried."""
 
 
@@ -40,9 +44,9 @@ class CodeForm:
 class Delay:
     """How long after the end of its period a figure is taken as known; ``months`` or ``days``."""
 
-    months: Annotated[int | None, Field(ge=0)] = None
+    months: Annotated[int | None, Field(ge=0, le=120)] = None
     """Calendar months; the end of a month stays the end of a month."""
-    days: Annotated[int | None, Field(ge=0)] = None
+    days: Annotated[int | None, Field(ge=0, le=3660)] = None
 
     def __post_init__(self) -> None:
         if (self.months is None) == (self.days is None):
@@ -87,7 +91,7 @@ class SimulationConfig:
 
     stocks: int = 300
     """Average number of listed stocks."""
-    seed: int = 20160229
+    seed: Annotated[int, Field(ge=0)] = 20160229
     first_month: str = "1990-12"
     """The paper's history begins here …"""
     last_month: str = "2016-03"
@@ -141,6 +145,9 @@ class SourceConfig:
     folder: str | None = None
     """Of the delivery, relative to the project, or ``s3://bucket/prefix``; the command line's ``--source`` wins."""
     simulate: SimulationConfig | None = None
+    maximum_gigabytes: PositiveFloat = LARGEST_FILE / 1e9
+    """What a file, what it unpacks to, and the rows of a table may have; reading takes up to four times as much memory.
+    Twenty years of 2,000 stocks have a tenth of a gigabyte."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -225,6 +232,7 @@ class Config:
         """
         jquants = self.source.jquants and self.source.jquants.content()
         content = asdict(replace(self, source=replace(self.source, folder=None, simulate=None, jquants=jquants)))
+        del content["source"]["maximum_gigabytes"]  # It refuses, and changes nothing.
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from deepfactor.bounded_text import parse_json, parse_yaml
 from deepfactor.errors import ConfigurationError
+
+# The largest suite has 26 kilobytes, the largest configuration four.
+LARGEST = 1_000_000
+"""Bytes of a configuration's file and of an expectation suite."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class ConfigFiles:
         Raises
         ------
         ConfigurationError
-            If one is not JSON.
+            If one cannot be read, is not JSON, or is too large.
         """
         folders = [path.resolve().parent.parent / "expectations" for path in self.contents]
         return _read_suites(next((folder for folder in folders if folder.is_dir()), folders[0]))
@@ -59,12 +61,14 @@ def read_config_files(path: Path) -> ConfigFiles:
     Raises
     ------
     ConfigurationError
-        If a file cannot be read, is not YAML or holds no keys, or is its own base; names the files.
+        If a file cannot be read, is not YAML, is too large or holds no keys, or is its own base; names the files.
     """
     contents: dict[Path, dict[str, Any]] = {}
     resolved: list[Path] = []
     current: Path | None = path
     while current is not None:
+        if "\0" in str(current):
+            raise ConfigurationError(f"{str(current)!r} is no file's name; name an existing YAML file")
         resolved.append(current.resolve())
         if resolved[-1] in resolved[:-1]:
             chain = " → ".join(str(each) for each in (*contents, current))
@@ -97,22 +101,29 @@ def _holds(content: Any, keys: Sequence[str | int]) -> bool:
 
 def _read_mapping(path: Path, named_by: Sequence[Path]) -> dict[str, Any]:
     where = "".join(f"{each}: base: " for each in named_by) + str(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{where}: cannot be read ({error.strerror}); name an existing YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{where}: is not YAML: {error}") from None
+    content = parse_yaml(_read_text(path, where, "YAML"), where)
     if not isinstance(content, dict):
         raise ConfigurationError(f"{where}: expected keys and values, found {type(content).__name__}")
+    if strange := [key for key in content if not isinstance(key, str)]:
+        raise ConfigurationError(f"{where}: the key {strange[0]!r} is no text; remove it, or write it in quotes")
     return content
 
 
+def _read_text(path: Path, where: str, kind: str) -> str:
+    try:
+        with path.open("rb") as file:
+            body = file.read(LARGEST + 1)
+        if len(body) > LARGEST:
+            raise ConfigurationError(
+                f"{where}: has more than {LARGEST / 1e6:.0f} MB, which is no {kind} written by hand"
+            )
+        return body.decode()
+    except OSError as error:
+        raise ConfigurationError(f"{where}: cannot be read ({error.strerror}); name an existing {kind} file") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{where}: is not {kind}: {error}") from None
+
+
 def _read_suites(folder: Path) -> dict[str, Any]:
-    suites = {}
-    for path in sorted(folder.glob("*.json")):
-        try:
-            suites[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{path}: is not JSON: {error}") from None
-    return suites
+    paths = sorted(folder.glob("*.json"))
+    return {path.stem: parse_json(_read_text(path, str(path), "JSON"), str(path)) for path in paths}

@@ -28,6 +28,12 @@ class SourceUnreachable(SourceError):
     retryable = True
 
 
+class SourceChanged(SourceError):
+    """A delivery was changed while it was read; read again once the vendor has finished, it may be whole."""
+
+    retryable = True
+
+
 class SchemaError(DeepfactorError):
     """A table lacks a column, or holds it in another type than ``schemas`` says."""
 

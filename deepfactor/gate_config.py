@@ -13,7 +13,7 @@ AdvisoryGate = Literal[
 """Those that a configuration may let warn only; bad data and a ledger that does not close always stop a month."""
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class GateConfig:
     """Thresholds of the month's gates; there are no defaults, a gate without a threshold does not bless."""
 

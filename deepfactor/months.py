@@ -17,6 +17,9 @@ ROLLING_MONTHS = 60
 # exchange_calendars knows the Tokyo exchange from here on; before, the last weekday stands in.
 _CALENDAR_START = date(1997, 1, 1)
 
+# Characters of what is no month.
+_SHOWN = 40
+
 # How far a schedule asks the calendar.
 _HORIZON = date(2100, 12, 31)
 
@@ -42,9 +45,13 @@ class Month:
         ConfigurationError
             If the text is anything else.
         """
-        match = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text)
-        if match is None or match[1] == "0000":
-            raise ConfigurationError(f"{text!r} is not a month: write it as YYYY-MM, for example 2016-02")
+        # A window reaches back eleven years, and Python's dates begin with the year 1 and end with 9999.
+        match = re.fullmatch(r"((?:19|20|21)[0-9]{2})-(0[1-9]|1[0-2])", text)
+        if match is None:
+            shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+            raise ConfigurationError(
+                f"{shown!r} is not a month from 1900 to 2199: write it as YYYY-MM, for example 2016-02"
+            )
         return cls.of(int(match[1]), int(match[2]))
 
     @classmethod

@@ -1,7 +1,8 @@
 """Delimited text: decompressed, decoded, and every row as wide as the header.
 
 polars fills a row that is too short with nulls, takes an empty line for a row, and reads no encoding but UTF-8. So one
-pass of the standard library's reader comes first; it tells, too, whether polars can read the file as it is.
+pass of the standard library's reader comes first; it tells, too, whether polars can read the file as it is, and whether
+there is room for it.
 """
 
 from __future__ import annotations
@@ -12,26 +13,59 @@ import gzip
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO, TextIOWrapper
-from pathlib import Path
-from typing import IO, cast
 
 import polars as pl
 
 from deepfactor.config import DatasetMapping
 from deepfactor.errors import SourceError
-from deepfactor.sources.delivery import DeliveredFile
+from deepfactor.sources.parquet import MOST_COLUMNS, VALUE_BYTES
+from deepfactor.sources.snapshot import check_size
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 
 # Before the number of a column whose name alone does not tell it from the others; no mapping can name it.
 NUMBERED = "\x00"
 _UTF_8 = frozenset({"utf-8", "utf-8-sig", "ascii"})
-# Of a value that cannot be decoded, in bytes.
+# Of a value that cannot be decoded, in bytes, and of the names of a header, in characters.
 _SHOWN = 40
+_NAMES_SHOWN = 500
+# In characters, lines of a quoted field included. Python holds a row as sixty times as many bytes.
+_LONGEST_ROW = 1_000_000
+_CHUNK = 1 << 20
+
+
+def unpacked(name: str, body: bytes, largest: int) -> bytes:
+    """Return what a gzip file holds.
+
+    Parameters
+    ----------
+    name
+        What messages call the file.
+    body
+        All of it.
+    largest
+        Bytes that it may hold.
+
+    Raises
+    ------
+    SourceError
+        If it is damaged, or holds more.
+    """
+    chunks, size = [], 0
+    try:
+        with gzip.open(BytesIO(body)) as content:
+            while chunk := content.read(_CHUNK):
+                size += len(chunk)
+                check_size(name, size, largest, "unpacks to")
+                chunks.append(chunk)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise SourceError(f"{name} is not a whole gzip file: {error}; deliver the file again") from None
+    return b"".join(chunks)
 
 
 @dataclass(frozen=True)
@@ -40,17 +74,23 @@ class DelimitedText:
 
     Attributes
     ----------
-    file
-        The file.
+    name
+        What messages call it.
+    body
+        All of it, unpacked.
     mapping
         How it is written: encoding and separator.
     key
         The mapping's place in the configuration, for messages.
+    largest
+        Bytes that it may take in memory.
     """
 
-    file: DeliveredFile
+    name: str
+    body: bytes
     mapping: DatasetMapping
     key: str
+    largest: int
 
     def scan(self) -> pl.LazyFrame:
         """Return the file's content, all columns as text, without empty lines.
@@ -61,18 +101,16 @@ class DelimitedText:
         Raises
         ------
         SourceError
-            If the file is empty or not in its encoding or compression, or a row is not as wide as the header.
+            If the file is empty or not in its encoding, a row is not as wide as the header, or there is too much of it.
         """
         try:
             names, regular = self._inspect()
-            source = self._whole() if regular else self._rewritten()
+            source = BytesIO(self.body) if regular else self._rewritten()
         except UnicodeError:
             raise SourceError(self._undecodable()) from None
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise SourceError(f"{self.file.name} is not a whole gzip file: {error}; deliver the file again") from None
         except csv.Error as error:
             raise SourceError(
-                f"{self.file.name} is not delimited text: {error}; correct its quotes and line ends (LF or CRLF)"
+                f"{self.name} is not delimited text: {error}; correct its quotes and line ends (LF or CRLF)"
             ) from None
         return pl.scan_csv(
             source,
@@ -87,7 +125,7 @@ class DelimitedText:
         """Return the columns' names, and whether polars can read the file as it is."""
         regular = self._is_utf_8
 
-        def noticed(lines: Iterable[str]) -> Iterator[str]:
+        def noticed(lines: Iterator[str]) -> Iterator[str]:
             nonlocal regular
             for line in lines:
                 # What quotes mean where they are not due is for one reader to say.
@@ -99,25 +137,35 @@ class DelimitedText:
             rows = self._rows(noticed(lines))
             header = next(rows, None)
             if header is None:
-                raise SourceError(f"{self.file.name} is empty, it has not even a header: deliver the file again")
+                raise SourceError(f"{self.name} is empty, it has not even a header: deliver the file again")
+            if len(header) > MOST_COLUMNS:
+                raise SourceError(f"{self.name} has {len(header)} columns, and more than {MOST_COLUMNS} are not read")
             for number, row in enumerate(rows, start=1):
                 if len(row) != len(header):
                     raise SourceError(
-                        f"{self.file.name}, row {number}: {len(row)} fields, but the header has {len(header)} "
-                        f"({', '.join(header)}): correct the row or {self.key}.separator, or deliver the file again"
+                        f"{self.name}, row {number}: {len(row)} fields, but the header has {len(header)} "
+                        f"({', '.join(header)[:_NAMES_SHOWN]}): correct the row or {self.key}.separator, or deliver "
+                        "the file again"
                     )
+                check_size(self.name, len(self.body) + number * len(row) * VALUE_BYTES, self.largest, "unpacks to")
         return _distinct([name.strip() for name in header]), regular
 
-    def _rows(self, lines: Iterable[str]) -> Iterator[list[str]]:
+    def _rows(self, lines: Iterator[str]) -> Iterator[list[str]]:
         """Return the header and the rows, without empty lines."""
-        rows = csv.reader(lines, delimiter=self.mapping.separator, strict=True)
-        return (row for row in rows if len(row) > 1 or "".join(row).strip())
+        length = 0
 
-    def _whole(self) -> Path | BytesIO:
-        if not self.file.suffixes[1]:
-            return self.file.path
-        with self._bytes() as content:
-            return BytesIO(content.read())
+        def measured() -> Iterator[str]:
+            nonlocal length
+            for line in lines:
+                length += len(line)
+                if length > _LONGEST_ROW:
+                    raise csv.Error(f"a row has more than {_LONGEST_ROW} characters")
+                yield line
+
+        for row in csv.reader(measured(), delimiter=self.mapping.separator, strict=True):
+            length = 0
+            if len(row) > 1 or "".join(row).strip():
+                yield row
 
     def _rewritten(self) -> BytesIO:
         """Return the text as polars reads it: in UTF-8, every field quoted, no empty lines."""
@@ -135,41 +183,46 @@ class DelimitedText:
         return codecs.lookup(self.mapping.encoding).name in _UTF_8
 
     @contextmanager
-    def _lines(self) -> Iterator[Iterable[str]]:
+    def _lines(self, errors: str = "strict", end: int | None = None) -> Iterator[Iterator[str]]:
+        """Return the lines, no longer than a row may be, of all text or up to a faulty byte."""
         # A byte order mark is no part of the first name.
         encoding = "utf-8-sig" if self._is_utf_8 else self.mapping.encoding
-        with self._bytes() as content, TextIOWrapper(content, encoding=encoding, newline="\n") as lines:
-            yield lines
-
-    def _bytes(self) -> IO[bytes]:
-        if self.file.suffixes[1]:
-            return cast("IO[bytes]", gzip.open(self.file.path))
-        return self.file.path.open("rb")
+        # A sign stands for the faulty byte, so that the last field is its own even at the beginning of a line.
+        content = BytesIO(self.body if end is None else self.body[:end] + b"?")
+        with TextIOWrapper(content, encoding=encoding, errors=errors, newline="\n") as text:
+            yield iter(partial(text.readline, _LONGEST_ROW + 1), "")
 
     def _undecodable(self) -> str:
         """Return a message about the first byte that is not in the encoding."""
         encoding = "utf-8" if self._is_utf_8 else self.mapping.encoding
-        with self._bytes() as content:
-            body = content.read()
         try:
-            body.decode(encoding)
+            self.body.decode(encoding)
             start = 0
         except UnicodeError as error:
             start = error.start if isinstance(error, UnicodeDecodeError) else 0
-        # A sign stands for the faulty byte, so that the last field is its own even at the beginning of a line.
-        before = body[:start].decode(encoding, errors="replace") + "?"
-        reader = csv.reader(before.splitlines(keepends=True), delimiter=self.mapping.separator)
-        rows = [row for row in reader if row]
-        value = re.split(rb"[\r\n%s]" % re.escape(self.mapping.separator).encode(), body[start : start + _SHOWN])[0]
-        if len(rows) == 1:
-            where = "the header"
-        else:
-            column = len(rows[-1]) - 1
-            where = f"row {len(rows) - 1}, column {rows[0][column].strip() if column < len(rows[0]) else column + 1}"
+        value = re.split(rb"[\r\n%s]" % re.escape(self.mapping.separator).encode(), self.body[start : start + _SHOWN])[
+            0
+        ]
         return (
-            f"{self.file.name}, {where}: {value!r} is not {self.mapping.encoding}: set {self.key}.encoding to what the "
-            "vendor writes, such as cp932 or latin-1"
+            f"{self.name}, {self._place(start)}: {value!r} is not {self.mapping.encoding}: set {self.key}.encoding to "
+            "what the vendor writes, such as cp932 or latin-1"
         )
+
+    def _place(self, start: int) -> str:
+        """Return row and column of a byte, for messages."""
+        header: list[str] = []
+        rows, row = 0, list[str]()
+        try:
+            with self._lines("replace", start) as lines:
+                for row in csv.reader(lines, delimiter=self.mapping.separator):
+                    header = header or row
+                    rows += bool(row)
+        except (csv.Error, UnicodeError):
+            return f"byte {start}"
+        if rows <= 1:
+            return "the header"
+        column = len(row) - 1
+        return f"row {rows - 1}, column {header[column].strip() if column < len(header) else column + 1}"
 
 
 def _distinct(names: list[str]) -> list[str]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from deepfactor.config import is_remote
-from deepfactor.errors import ConfigurationError, IntegrityError, SourceError
+from deepfactor.config import LARGEST_FILE, is_remote
+from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, SourceError
+from deepfactor.sources.snapshot import Snapshot, changed, check_size, read_whole
 from deepfactor.store import Store
 
-# Bodies pass through memory on their way to the disk; this many at once.
 _FETCHED_AT_ONCE = 8
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class DeliveredFile:
 
 
 class Delivery(Protocol):
-    """A vendor's files."""
+    """A vendor's files, which may be changed at any moment."""
 
     @property
     def name(self) -> str:
@@ -59,11 +60,40 @@ class Delivery(Protocol):
         """
         ...
 
+    def read(self, file: DeliveredFile) -> bytes:
+        """Return all of a file.
 
-def open_delivery(folder: str) -> Delivery:
+        Raises
+        ------
+        SourceChanged
+            If it changes meanwhile.
+        SourceError
+            If it cannot be read, or is too large.
+        """
+        ...
+
+    def confirm(self) -> None:
+        """Require that what has been listed and read is still the same.
+
+        Raises
+        ------
+        SourceChanged
+            Naming the file that is not. What was read of the delivery must then be read again.
+        """
+        ...
+
+
+def open_delivery(folder: str, largest: int = LARGEST_FILE) -> Delivery:
     """Return the delivery in a folder, or under ``s3://bucket/prefix``.
 
     The S3 endpoint and its credentials come from the usual AWS variables.
+
+    Parameters
+    ----------
+    folder
+        Where the files lie.
+    largest
+        Bytes that a file may have.
 
     Raises
     ------
@@ -75,20 +105,32 @@ def open_delivery(folder: str) -> Delivery:
     if is_remote(folder):
         if not folder.startswith("s3://"):
             raise ConfigurationError(f"the source {folder} is neither a folder nor of the form s3://bucket/prefix")
-        return S3Delivery(Store.open(folder))
+        return S3Delivery(DeliveredObjects.of(Store.open(folder)), largest)
     if not Path(folder).is_dir():
         raise ConfigurationError(
             f"the source's folder {folder} does not exist: pass --source with the delivery's, "
             "or land a simulated market there with deepfactor simulate"
         )
-    return FolderDelivery(Path(folder))
+    return FolderDelivery(Path(folder), largest)
 
 
 @dataclass(frozen=True)
 class FolderDelivery:
-    """Files of a folder on this machine; a :class:`Delivery`."""
+    """Files of a folder on this machine; a :class:`Delivery`.
+
+    Attributes
+    ----------
+    root
+        The folder.
+    largest
+        Bytes that a file may have.
+    """
 
     root: Path
+    largest: int = LARGEST_FILE
+    _listed: dict[str, list[Path]] = field(default_factory=dict, repr=False, compare=False)
+    _read: dict[DeliveredFile, Snapshot] = field(default_factory=dict, repr=False, compare=False)
+    _confirmed: dict[DeliveredFile, Snapshot] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -101,14 +143,105 @@ class FolderDelivery:
         Raises
         ------
         SourceError
-            If one is a link that leads out of the folder.
+            If one is a link that leads out of the folder, or the folder cannot be listed.
         """
+        paths = self._paths(pattern)
+        self._listed[pattern] = paths
+        return [DeliveredFile(str(path), path) for path in paths]
+
+    def read(self, file: DeliveredFile) -> bytes:
+        """Return all of a file.
+
+        Raises
+        ------
+        SourceChanged
+            If it changes meanwhile.
+        SourceError
+            If it cannot be read, or is too large.
+        """
+        body, self._read[file] = read_whole(file.path, file.name, self.largest)
+        return body
+
+    def confirm(self) -> None:
+        """Require that what has been listed and read is still the same.
+
+        Raises
+        ------
+        SourceChanged
+            Naming the file that is not.
+        """
+        fault = next((file.name for file, each in self._confirmed.items() if not each.same_file(file.path)), None)
+        fault = fault or next((file.name for file, each in self._read.items() if not each.same_bytes(file.path)), None)
+        fault = fault or next((pattern for pattern, each in self._listed.items() if self._paths(pattern) != each), None)
+        # What was rewritten at once shows in the bytes, what is rewritten later in the file's times.
+        self._confirmed.update(self._read)
+        self._read.clear()
+        if fault is not None:
+            self._confirmed.clear()
+            self._listed.clear()
+            raise changed(fault)
+
+    def _paths(self, pattern: str) -> list[Path]:
         root = self.root.resolve()
-        paths = sorted(path for path in self.root.glob(pattern) if path.is_file())
-        outside = [path for path in paths if not path.resolve().is_relative_to(root)]
+        try:
+            paths = sorted(path for path in self.root.glob(pattern) if path.is_file())
+            outside = [path for path in paths if not path.resolve().is_relative_to(root)]
+        except OSError as error:
+            raise SourceError(f"{self.root}/{pattern}: cannot be listed ({error.strerror})") from None
         if outside:
             raise SourceError(f"{outside[0]} leads out of the source's folder {self.root}: put the file itself there")
-        return [DeliveredFile(str(path), path) for path in paths]
+        return paths
+
+
+class DeliveredObjects(Store):
+    """Objects that a vendor delivers, which may be large: they pass through memory in parts."""
+
+    @classmethod
+    def of(cls, store: Store) -> DeliveredObjects:
+        """Return the objects of a store."""
+        return cls(store._client, store.bucket, store.prefix)
+
+    def download(self, key: str, tag: str, path: Path, largest: int) -> None:
+        """Write an object to a file.
+
+        Parameters
+        ----------
+        key
+            Of the object.
+        tag
+            The entity tag it must have.
+        path
+            Of the file.
+        largest
+            Bytes that it may have.
+
+        Raises
+        ------
+        SourceChanged
+            If it has another entity tag, or is not there any more.
+        SourceError
+            If it is larger, or there is no room for it.
+        StoreError
+            If S3 does not answer, or refuses.
+        """
+        url = self.url(key)
+
+        def write() -> None:
+            answer = self._client.get_object(Bucket=self.bucket, Key=self._full(key), IfMatch=tag)
+            # Not every endpoint knows IfMatch.
+            if answer["ETag"] != tag:
+                raise changed(url)
+            check_size(url, answer["ContentLength"], largest)
+            with path.open("wb") as file:
+                for part in answer["Body"].iter_chunks(_CHUNK):
+                    file.write(part)
+
+        try:
+            self._call("read", key, write)
+        except (IntegrityError, PublicationConflict):
+            raise changed(url) from None
+        except OSError as error:
+            raise SourceError(f"{url} cannot be kept in {path.parent} ({error.strerror}): make room there") from None
 
 
 class S3Delivery:
@@ -118,10 +251,12 @@ class S3Delivery:
     only if it has another entity tag when it is listed anew.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: DeliveredObjects, largest: int = LARGEST_FILE) -> None:
         self._store = store
+        self._largest = largest
         self._folder = tempfile.TemporaryDirectory(prefix="deepfactor-delivery-")
         self._fetched: dict[tuple[str, str], DeliveredFile] = {}
+        self._listed: dict[str, list[tuple[str, str]]] = {}
 
     @property
     def name(self) -> str:
@@ -133,40 +268,61 @@ class S3Delivery:
 
         Raises
         ------
-        SourceError
+        SourceChanged
             If an object is no longer what it was when it was listed.
+        SourceError
+            If one is too large, or there is no room for it.
         StoreError
             If S3 does not answer, or refuses.
         """
-        listed = {
-            PurePosixPath(key): (key, tag)
-            for key, tag in self._store.etags(_literal(pattern)).items()
-            if not key.endswith("/") and matches(PurePosixPath(key).parts, PurePosixPath(pattern).parts)
-        }
-        ordered = [listed[path] for path in sorted(listed)]
+        ordered = self._listing(pattern)
         missing = [each for each in ordered if each not in self._fetched]
         with ThreadPoolExecutor(_FETCHED_AT_ONCE) as pool:
             numbered = enumerate(missing, start=len(self._fetched))
             fetched = list(pool.map(lambda each: self._fetch(*each), numbered))
         self._fetched |= dict(zip(missing, fetched, strict=True))
+        self._listed[pattern] = ordered
         return [self._fetched[each] for each in ordered]
 
+    def read(self, file: DeliveredFile) -> bytes:
+        """Return all of a fetched object.
+
+        Raises
+        ------
+        SourceError
+            If the temporary file cannot be read.
+        """
+        return read_whole(file.path, file.name, self._largest)[0]
+
+    def confirm(self) -> None:
+        """Require that what has been listed still has the same entity tags.
+
+        Raises
+        ------
+        SourceChanged
+            Naming the object that has another one.
+        StoreError
+            If S3 does not answer, or refuses.
+        """
+        for pattern, listed in self._listed.items():
+            if others := set(self._listing(pattern)) ^ set(listed):
+                self._listed.clear()
+                raise changed(self._store.url(min(others)[0]))
+
+    def _listing(self, pattern: str) -> list[tuple[str, str]]:
+        """Return key and entity tag of the objects that match a glob, sorted by their path."""
+        listed = {
+            PurePosixPath(key): (key, tag)
+            for key, tag in self._store.etags(_literal(pattern)).items()
+            if not key.endswith("/") and matches(PurePosixPath(key).parts, PurePosixPath(pattern).parts)
+        }
+        return [listed[path] for path in sorted(listed)]
+
     def _fetch(self, number: int, listed: tuple[str, str]) -> DeliveredFile:
-        key, tag = listed
-        url = self._store.url(key)
-        try:
-            body, found = self._store.get_tagged(key)
-        except IntegrityError:
-            found = ""
-        if found != tag:
-            raise SourceError(
-                f"{url} has changed between listing and reading, so the delivery is not complete: "
-                "run again once the vendor has finished"
-            )
         # A key may hold anything; the number makes a name that is safe and its own.
         path = Path(self._folder.name) / str(number)
-        path.write_bytes(body)
-        return DeliveredFile(url, path)
+        self._store.download(*listed, path, self._largest)
+        return DeliveredFile(self._store.url(listed[0]), path)
 
 
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:

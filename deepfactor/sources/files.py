@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from deepfactor.config import DatasetMapping, SourceConfig
+from deepfactor.config import LARGEST_FILE, DatasetMapping, SourceConfig
 from deepfactor.errors import ConfigurationError, SourceError
 from deepfactor.months import Month, month_range
 from deepfactor.schemas import RAW
@@ -27,7 +27,8 @@ class FilesSource:
 
     Text in a file is read as a number or date where one belongs. An empty text, a missing-value marker and a NaN in a
     Parquet file mean "missing" and become null; infinity and any other text is an error. One file at a time is in
-    memory, besides the rows selected so far.
+    memory, besides the rows selected so far; a file that is too large for that, also unpacked, is refused. A file is
+    read once, and what has been read of the delivery must still be the same when a table has been read.
 
     Attributes
     ----------
@@ -35,10 +36,13 @@ class FilesSource:
         Where the files lie.
     mappings
         How each dataset is read, by its name in ``schemas.RAW``.
+    largest
+        Bytes that a file, what it unpacks to, and the rows of a table may have.
     """
 
     delivery: Delivery
     mappings: Mapping[str, DatasetMapping]
+    largest: int = LARGEST_FILE
 
     @classmethod
     def from_config(cls, source: SourceConfig) -> FilesSource:
@@ -55,7 +59,8 @@ class FilesSource:
             raise ConfigurationError("no folder of the delivery is given: pass --source, or set source.folder")
         for dataset, mapping in source.datasets.items():
             check_mapping(dataset, mapping)
-        return cls(open_delivery(source.folder), source.datasets)
+        largest = int(source.maximum_gigabytes * 1e9)
+        return cls(open_delivery(source.folder, largest), source.datasets, largest)
 
     def ready(self, month: Month) -> bool:
         """Tell whether every dataset that has rows each month has some of ``month``; false, too, without a file."""
@@ -73,12 +78,20 @@ class FilesSource:
 
         Raises
         ------
+        SourceChanged
+            If the delivery changes meanwhile.
         SourceError
             If a file, column or month is missing, or a value cannot be read; with the file, row and column.
         """
         days = (first_month.first_day, last_month.last_day)
         files = self._files(dataset)
-        rows = self._reader(dataset).between(files, _KNOWN_BY[dataset], *days)
+        try:
+            rows = self._reader(dataset).between(files, _KNOWN_BY[dataset], *days)
+        except SourceError:
+            # Half of a file looks like a damaged one.
+            self.delivery.confirm()
+            raise
+        self.delivery.confirm()
         if dataset in _EVERY_MONTH:
             self._check_months(dataset, rows["month"].unique(), first_month, last_month)
         return rows
@@ -97,7 +110,7 @@ class FilesSource:
         return files
 
     def _reader(self, dataset: str) -> Reader:
-        return Reader(RAW[dataset], self.mappings[dataset])
+        return Reader(RAW[dataset], self.mappings[dataset], self.delivery.read, self.largest)
 
     def _months(self, dataset: str) -> set[Month]:
         files = self._files(dataset)

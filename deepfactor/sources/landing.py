@@ -33,17 +33,23 @@ def land_once(folder: Path, parameters: dict[str, Any], write: Callable[[Path], 
     Raises
     ------
     ConfigurationError
-        If the folder holds anything else, was generated from other parameters, or has been changed.
+        If the folder holds anything else, was generated from other parameters, or has been changed, or cannot be
+        written.
     """
     if _is_landed(folder, parameters):
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _only_one_at(folder.parent) as alone:
-        if alone:
-            _remove_leftovers(folder)
-        # Another process may have landed it while this one waited.
-        if not _is_landed(folder, parameters):
-            _land(folder, parameters, write)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _only_one_at(folder.parent) as alone:
+            if alone:
+                _remove_leftovers(folder)
+            # Another process may have landed it while this one waited.
+            if not _is_landed(folder, parameters):
+                _land(folder, parameters, write)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{folder}: nothing can be written there ({error.strerror}); make room, or name another folder"
+        ) from None
 
 
 def _land(folder: Path, parameters: dict[str, Any], write: Callable[[Path], dict[str, Any]]) -> None:

@@ -12,6 +12,10 @@ from deepfactor.errors import ConfigurationError
 from deepfactor.schemas import RAW, Table
 from deepfactor.sources.notation import groups, read_back
 
+_LONGEST_PATTERN = 500
+# polars walks an expression by recursion.
+_LONGEST_EXPRESSION = 2_000
+
 
 def check_mapping(dataset: str, mapping: DatasetMapping) -> None:
     """Check the mapping of one dataset.
@@ -24,12 +28,23 @@ def check_mapping(dataset: str, mapping: DatasetMapping) -> None:
     where = f"source.datasets.{dataset}"
     if dataset not in RAW:
         raise ConfigurationError(f"{where}: there is no such table; the tables are {', '.join(RAW)}")
-    pattern = PurePosixPath(mapping.files)
-    if pattern.is_absolute() or ".." in pattern.parts:
-        raise ConfigurationError(f"{where}.files: {mapping.files} must lie inside the source's folder")
+    _check_files(where, mapping.files)
     _check_columns(where, mapping, RAW[dataset])
     _check_expressions(where, mapping)
     _check_notation(where, mapping)
+
+
+def _check_files(where: str, files: str) -> None:
+    pattern = PurePosixPath(files)
+    if pattern.is_absolute() or ".." in pattern.parts:
+        raise ConfigurationError(f"{where}.files: {files} must lie inside the source's folder")
+    # Folders are tried for every ** anew.
+    folders = [part for part in pattern.parts if "**" in part]
+    if not pattern.parts or "\0" in files or len(files) > _LONGEST_PATTERN or len(folders) > 1 or {*folders} - {"**"}:
+        raise ConfigurationError(
+            f"{where}.files: {files[:_LONGEST_PATTERN]!r} is no file or glob of at most {_LONGEST_PATTERN} characters; "
+            "** stands for any number of folders, at most once and between slashes"
+        )
 
 
 def _check_columns(where: str, mapping: DatasetMapping, table: Table) -> None:
@@ -50,6 +65,10 @@ def _check_columns(where: str, mapping: DatasetMapping, table: Table) -> None:
 def _check_expressions(where: str, mapping: DatasetMapping) -> None:
     used: set[str] = set()
     for name, text in mapping.columns.items():
+        if len(text) > _LONGEST_EXPRESSION:
+            raise ConfigurationError(
+                f"{where}.columns.{name}: an expression has at most {_LONGEST_EXPRESSION} characters, not {len(text)}"
+            )
         try:
             expression = pl.sql_expr(text)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
@@ -68,7 +87,7 @@ def _check_notation(where: str, mapping: DatasetMapping) -> None:
     try:
         # Of no bytes Python would not look at the encoding.
         b"text".decode(mapping.encoding, errors="replace")
-    except LookupError:
+    except (LookupError, ValueError):
         raise ConfigurationError(
             f"{where}.encoding: Python knows no encoding {mapping.encoding!r}; name one such as utf-8, cp932 or latin-1"
         ) from None
@@ -81,7 +100,7 @@ def _check_notation(where: str, mapping: DatasetMapping) -> None:
     if mapping.code is not None:
         try:
             groups(mapping.code.pattern)
-        except pl.exceptions.PolarsError:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             raise ConfigurationError(
                 f"{where}.code.pattern: {mapping.code.pattern!r} is not a regular expression of Rust's syntax, "
                 "which has no look-around and no back references"

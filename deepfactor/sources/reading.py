@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,11 +11,13 @@ import polars as pl
 from deepfactor.config import DatasetMapping
 from deepfactor.errors import SourceError
 from deepfactor.schemas import Table
-from deepfactor.sources.delimited import SUFFIXES, DelimitedText
+from deepfactor.sources.delimited import SUFFIXES, DelimitedText, unpacked
 from deepfactor.sources.delivery import DeliveredFile
 from deepfactor.sources.mapping import first_line
 from deepfactor.sources.notation import ROLES
+from deepfactor.sources.parquet import scan_parquet
 from deepfactor.sources.plan import FAULT, Plan
+from deepfactor.sources.snapshot import check_size
 
 # A name that no vendor gives to a column.
 _ROW = "\x00row"
@@ -89,9 +91,24 @@ class VendorFile:
 class Reader:
     """Reads a raw table from files, one mapping for all; files with the same columns share a plan."""
 
-    def __init__(self, table: Table, mapping: DatasetMapping) -> None:
+    def __init__(
+        self, table: Table, mapping: DatasetMapping, read: Callable[[DeliveredFile], bytes], largest: int
+    ) -> None:
+        """Say what is read and how.
+
+        Parameters
+        ----------
+        table, mapping
+            The raw table, and how the files hold it.
+        read
+            Returns all of a file.
+        largest
+            Bytes that what a file unpacks to, and the rows selected, may have.
+        """
         self._table = table
         self._mapping = mapping
+        self._read = read
+        self._largest = largest
         self._plans: dict[tuple[tuple[str, pl.DataType], ...], Plan] = {}
 
     def between(self, files: Iterable[DeliveredFile], known_by: str, first: date, last: date) -> pl.DataFrame:
@@ -100,9 +117,10 @@ class Reader:
         Raises
         ------
         SourceError
-            If a file, a value of these rows, or the day of any row cannot be read.
+            If a file, a value of these rows, or the day of any row cannot be read, or there is too much of it.
         """
         tables = [self._table.empty()]
+        size = 0
         for batch in _batches(files):
             opened = [self._open(file) for file in batch]
             parts = _collect(opened, [file.rows(known_by, first, last) for file in opened])
@@ -110,6 +128,8 @@ class Reader:
                 if part[FAULT].any():
                     raise SourceError(file.first_fault(known_by, first, last))
                 tables.append(part.drop(FAULT))
+                size += int(tables[-1].estimated_size())
+                check_size(file.name, size, self._largest, f"and the {self._table.name} before it have")
         return pl.concat(tables)
 
     def days(self, files: Iterable[DeliveredFile], known_by: str) -> set[date]:
@@ -129,14 +149,26 @@ class Reader:
     def _open(self, file: DeliveredFile) -> VendorFile:
         """Read a file's columns and check the mapping against them."""
         try:
-            frame = _scan(file, self._mapping, f"source.datasets.{self._table.name}")
-            schema = frame.collect_schema()
+            frame = self._scan(file)
+            key = tuple(frame.collect_schema().items())
+            if key not in self._plans:
+                self._plans[key] = Plan.resolve(self._table, self._mapping, dict(key), file.name)
         except _POLARS_FAILURES as error:
             raise SourceError(f"{file.name} cannot be read: {first_line(error)}; deliver the file again") from None
-        key = tuple(schema.items())
-        if key not in self._plans:
-            self._plans[key] = Plan.resolve(self._table, self._mapping, schema, file.name)
         return VendorFile(file.name, frame, self._plans[key])
+
+    def _scan(self, file: DeliveredFile) -> pl.LazyFrame:
+        suffix, compressed = file.suffixes
+        key = f"source.datasets.{self._table.name}"
+        if suffix == ".parquet" and not compressed:
+            return scan_parquet(file.name, self._read(file), self._largest)
+        if suffix in SUFFIXES:
+            body = self._read(file)
+            text = unpacked(file.name, body, self._largest) if compressed else body
+            return DelimitedText(file.name, text, self._mapping, key, self._largest).scan()
+        raise SourceError(
+            f"{file.name}: the suffix must be .parquet or .csv, .tsv or .txt, these also with .gz; correct {key}.files"
+        )
 
 
 def _batches(files: Iterable[DeliveredFile]) -> Iterator[list[DeliveredFile]]:
@@ -144,7 +176,7 @@ def _batches(files: Iterable[DeliveredFile]) -> Iterator[list[DeliveredFile]]:
     batch: list[DeliveredFile] = []
     total = 0
     for file in files:
-        size = file.path.stat().st_size
+        size = _size(file)
         if batch and total + size > _READ_TOGETHER:
             yield batch
             batch, total = [], 0
@@ -152,6 +184,13 @@ def _batches(files: Iterable[DeliveredFile]) -> Iterator[list[DeliveredFile]]:
         total += size
     if batch:
         yield batch
+
+
+def _size(file: DeliveredFile) -> int:
+    try:
+        return file.path.stat().st_size
+    except OSError:
+        return 0  # Why it cannot be read, reading it tells.
 
 
 def _collect(files: list[VendorFile], frames: list[pl.LazyFrame]) -> list[pl.DataFrame]:
@@ -170,17 +209,6 @@ def _collect_one(file: VendorFile, frame: pl.LazyFrame) -> pl.DataFrame:
         raise SourceError(
             f"{file.name} cannot be read: {first_line(error)}; deliver the file again, or correct the mapping"
         ) from None
-
-
-def _scan(file: DeliveredFile, mapping: DatasetMapping, key: str) -> pl.LazyFrame:
-    suffix, compressed = file.suffixes
-    if suffix == ".parquet" and not compressed:
-        return pl.scan_parquet(file.path, glob=False)
-    if suffix in SUFFIXES:
-        return DelimitedText(file, mapping, key).scan()
-    raise SourceError(
-        f"{file.name}: the suffix must be .parquet or .csv, .tsv or .txt, these also with .gz; correct {key}.files"
-    )
 
 
 def _shown(value: pl.Series) -> str:

@@ -116,22 +116,42 @@ def _read_rule(table: str, expectation: Any, where: str) -> Rule:
     meta = expectation["meta"]
     if not isinstance(meta, dict) or not isinstance(expectation["kwargs"], dict):
         raise ConfigurationError(f"{where}: kwargs and meta must hold keys and values")
+    if not isinstance(expectation["type"], str):
+        raise ConfigurationError(f"{where}: type must be the name of an expectation, not {expectation['type']!r}")
+    _check_meta(table, meta, where)
+    return Rule(
+        table=table,
+        type=expectation["type"],
+        kwargs=expectation["kwargs"],
+        **{"maximum_share": meta.get("maximum_share"), **meta},
+    )
+
+
+def _check_meta(table: str, meta: Mapping[str, Any], where: str) -> None:
     missing = sorted(_REQUIRED - set(meta))
     unknown = sorted(set(meta) - _REQUIRED - {"maximum_share"})
     if missing or unknown:
         raise ConfigurationError(f"{where}: meta lacks {missing or 'nothing'} and has the unknown {unknown or 'none'}")
+    for key in ("name", "message"):
+        if not isinstance(meta[key], str) or not meta[key]:
+            raise ConfigurationError(f"{where}: {key} must be a text, not {meta[key]!r}")
     for key, choices in _CHOICES.items():
         if meta[key] not in choices:
             raise ConfigurationError(f"{where} ({meta['name']}): {key} {meta[key]!r} must be one of {choices}")
     _check_frame(table, meta, where)
+    _check_share(table, meta, where)
+
+
+def _check_share(table: str, meta: Mapping[str, Any], where: str) -> None:
     share = meta.get("maximum_share")
-    if (meta["severity"] == "quarantine") != isinstance(share, int | float):
-        raise ConfigurationError(f"{where} ({meta['name']}): quarantine, and only that, needs a maximum_share")
+    if (meta["severity"] == "quarantine") != isinstance(share, int | float) or not 0 <= (share or 0) <= 1:
+        raise ConfigurationError(
+            f"{where} ({meta['name']}): quarantine, and only that, needs a maximum_share, from 0 to 1"
+        )
     if share is not None and (meta["of"], meta["scope"]) != ("rows", "window"):
         raise ConfigurationError(f"{where} ({meta['name']}): only rows of the window can be set aside")
     if share is not None and table not in RAW:
         raise ConfigurationError(f"{where} ({meta['name']}): nothing can be set aside of {table}, which a run computed")
-    return Rule(table=table, type=expectation["type"], kwargs=expectation["kwargs"], **{"maximum_share": share, **meta})
 
 
 def _check_frame(table: str, meta: Mapping[str, Any], where: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -12,19 +11,15 @@ from hypothesis import strategies as st
 
 from deepfactor.config import DatasetMapping
 from deepfactor.errors import SourceError
-from deepfactor.sources.delimited import NUMBERED, DelimitedText
-from deepfactor.sources.delivery import DeliveredFile
+from deepfactor.sources.delimited import NUMBERED, DelimitedText, unpacked
 
 KEY = "source.datasets.prices"
+LARGEST = 1_000_000
 
 
-def _read(
-    folder: Path, body: bytes, name: str = "a.csv", encoding: str = "utf-8", separator: str = ","
-) -> pl.DataFrame:
-    path = folder / name
-    path.write_bytes(body)
-    mapping = DatasetMapping(name, {}, encoding=encoding, separator=separator)
-    return DelimitedText(DeliveredFile(str(path), path), mapping, KEY).scan().collect()
+def _read(body: bytes, encoding: str = "utf-8", separator: str = ",") -> pl.DataFrame:
+    mapping = DatasetMapping("a.csv", {}, encoding=encoding, separator=separator)
+    return DelimitedText("a.csv", body, mapping, KEY, LARGEST).scan().collect()
 
 
 class TestContent:
@@ -39,39 +34,37 @@ class TestContent:
             b"\n\ncode,close\n\n1301,5\n   \n,\n\n\n",
         ],
     )
-    def test_ends_of_lines_marks_blanks_and_quotes_make_no_difference(self, tmp_path: Path, body: bytes) -> None:
-        found = _read(tmp_path, body)
+    def test_ends_of_lines_marks_blanks_and_quotes_make_no_difference(self, body: bytes) -> None:
+        found = _read(body)
         assert found.columns == ["code", "close"]
         assert found.with_columns(pl.all().replace("", None)).rows() == [("1301", "5"), (None, None)]
 
-    def test_quoted_fields_hold_separators_and_lines(self, tmp_path: Path) -> None:
+    def test_quoted_fields_hold_separators_and_lines(self) -> None:
         body = b'name,close\n"a, ""b""\nc",5\n d"e ,6\n'
-        assert _read(tmp_path, body).rows() == [('a, "b"\nc', "5"), (' d"e ', "6")]
+        assert _read(body).rows() == [('a, "b"\nc', "5"), (' d"e ', "6")]
 
-    def test_a_header_alone_is_a_table_without_rows(self, tmp_path: Path) -> None:
-        assert _read(tmp_path, b"code,close").shape == (0, 2)
+    def test_a_header_alone_is_a_table_without_rows(self) -> None:
+        assert _read(b"code,close").shape == (0, 2)
 
-    def test_names_that_do_not_tell_a_column_are_out_of_reach(self, tmp_path: Path) -> None:
-        found = _read(tmp_path, b"code,close,close ,,\n1,2,3,4,5\n")
+    def test_names_that_do_not_tell_a_column_are_out_of_reach(self) -> None:
+        found = _read(b"code,close,close ,,\n1,2,3,4,5\n")
         assert found.columns == [
             "code",
             *(f"{name}{NUMBERED}{n}" for n, name in [(2, "close"), (3, "close"), (4, ""), (5, "")]),
         ]
 
-    def test_gzip_of_several_members(self, tmp_path: Path) -> None:
+    def test_gzip_of_several_members(self) -> None:
         body = gzip.compress(b"code,close\n1301,5\n") + gzip.compress(b"1302,6\n")
-        assert _read(tmp_path, body, "a.csv.gz").height == 2
+        assert _read(unpacked("a.csv.gz", body, LARGEST)).height == 2
 
     @settings(max_examples=40, deadline=None)
     @given(
         st.lists(st.lists(st.text(max_size=4), min_size=3, max_size=3), max_size=5), st.sampled_from([",", ";", "\t"])
     )
-    def test_what_polars_writes_is_read_back(
-        self, tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], separator: str
-    ) -> None:
+    def test_what_polars_writes_is_read_back(self, rows: list[list[str]], separator: str) -> None:
         frame = pl.DataFrame(rows, schema=dict.fromkeys("abc", pl.String), orient="row")
         body = frame.write_csv(separator=separator, quote_style="always").encode()
-        found = _read(tmp_path_factory.mktemp("written"), body, separator=separator)
+        found = _read(body, separator=separator)
         assert found.fill_null("").equals(frame)
 
 
@@ -88,9 +81,9 @@ class TestDamage:
             (b"a,b\r1,2\r", r"a.csv is not delimited text: new-line .*correct its quotes and line ends \(LF or CRLF\)"),
         ],
     )
-    def test_the_message_names_file_and_row(self, tmp_path: Path, body: bytes, expected: str) -> None:
+    def test_the_message_names_file_and_row(self, body: bytes, expected: str) -> None:
         with pytest.raises(SourceError, match=expected):
-            _read(tmp_path, body)
+            _read(body)
 
     @pytest.mark.parametrize(
         ("body", "encoding", "expected"),
@@ -107,9 +100,9 @@ class TestDamage:
             (b"code,name\n", "utf-16", "a.csv, the header: .* is not utf-16"),
         ],
     )
-    def test_another_encoding(self, tmp_path: Path, body: bytes, encoding: str, expected: str) -> None:
+    def test_another_encoding(self, body: bytes, encoding: str, expected: str) -> None:
         with pytest.raises(SourceError, match=expected):
-            _read(tmp_path, body, encoding=encoding)
+            _read(body, encoding=encoding)
 
     @pytest.mark.parametrize(
         ("body", "expected"),
@@ -117,10 +110,38 @@ class TestDamage:
             (gzip.compress(b"a,b\n" + b"1,2\n" * 99)[:-9], "a.csv.gz is not a whole gzip file: Compressed file ended"),
             (gzip.compress(b"a,b\n1,2\n")[:-8] + bytes(8), "a.csv.gz is not a whole gzip file: CRC check failed"),
             (b"a,b\n1,2\n", "a.csv.gz is not a whole gzip file: Not a gzipped file .*deliver the file again"),
-            (b"", "a.csv.gz is empty"),
         ],
-        ids=("cut off", "damaged", "not packed", "empty"),
+        ids=("cut off", "damaged", "not packed"),
     )
-    def test_damaged_gzip(self, tmp_path: Path, body: bytes, expected: str) -> None:
+    def test_damaged_gzip(self, body: bytes, expected: str) -> None:
         with pytest.raises(SourceError, match=expected):
-            _read(tmp_path, body, "a.csv.gz")
+            unpacked("a.csv.gz", body, LARGEST)
+
+
+class TestBounds:
+    @pytest.mark.parametrize(
+        ("body", "expected"),
+        [
+            (b"a\n" + b"1" * 2_000_000, r"a.csv is not delimited text: a row has more than 1000000 characters"),
+            (b"1," * 1_000_000, r"a.csv is not delimited text: a row has more than 1000000 characters"),
+            (b"a\n" + b'"1\n",' * 300_000, r"a.csv is not delimited text: a row has more than 1000000 characters"),
+            (b"a\n" + b"1" * 200_000, r"a.csv is not delimited text: field larger than field limit \(131072\)"),
+            (b",".join([b"a"] * 10_001), "a.csv has 10001 columns, and more than 10000 are not read"),
+            (
+                b"a,b,c\n" + b",,\n" * 50_000,
+                r"a.csv unpacks to 0.001 GB, and more than 0.001 GB are not read into memory: deliver it in smaller "
+                r"files, such as one a year, or raise source.maximum_gigabytes",
+            ),
+        ],
+        ids=("one line", "one row", "quoted lines", "one field", "columns", "fields"),
+    )
+    def test_what_would_fill_the_memory(self, body: bytes, expected: str) -> None:
+        with pytest.raises(SourceError, match=expected):
+            _read(body)
+
+    def test_a_bomb_is_not_unpacked(self) -> None:
+        body = gzip.compress(bytes(LARGEST + 1))
+        assert len(body) < 2_000
+        assert len(unpacked("a.csv.gz", body, LARGEST + 1)) == LARGEST + 1
+        with pytest.raises(SourceError, match=r"^a.csv.gz unpacks to 0.00\d+ GB, and more than 0.001 GB are not read"):
+            unpacked("a.csv.gz", body, LARGEST)

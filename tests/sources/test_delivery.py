@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path, PurePosixPath
 
@@ -9,9 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepfactor.errors import ConfigurationError, SourceError, StoreError, StoreUnreachable
+from deepfactor.errors import ConfigurationError, SourceChanged, SourceError, StoreError, StoreUnreachable
 from deepfactor.objects import Reference
-from deepfactor.sources.delivery import DeliveredFile, FolderDelivery, S3Delivery, matches, open_delivery
+from deepfactor.sources.delivery import (
+    DeliveredFile,
+    DeliveredObjects,
+    FolderDelivery,
+    S3Delivery,
+    matches,
+    open_delivery,
+)
 from deepfactor.stack.object_store import Endpoint
 from deepfactor.store import Store
 
@@ -52,24 +60,82 @@ class TestPatterns:
         assert DeliveredFile(name, Path(name)).suffixes == suffixes
 
 
+class TestFolder:
+    @pytest.fixture
+    def delivery(self, tmp_path: Path) -> FolderDelivery:
+        for name in ("a.csv", "b.csv"):
+            (tmp_path / name).write_bytes(b"first")
+        return FolderDelivery(tmp_path, largest=5)
+
+    def test_what_stays_is_confirmed(self, delivery: FolderDelivery) -> None:
+        for _ in range(2):
+            assert [delivery.read(file) for file in delivery.files("*.csv")] == [b"first", b"first"]
+            delivery.confirm()
+            delivery.confirm()
+
+    @pytest.mark.parametrize("confirmed", [True, False])
+    @pytest.mark.parametrize("change", ["rewrite", "replace", "append", "truncate", "remove", "add"])
+    def test_what_changes_is_named_and_may_be_read_again(
+        self, delivery: FolderDelivery, change: str, confirmed: bool
+    ) -> None:
+        files = delivery.files("*.csv")
+        for file in files:
+            delivery.read(file)
+        if confirmed:
+            delivery.confirm()
+        path = files[1].path
+        times = path.stat()
+        if change in ("rewrite", "replace"):
+            target = path if change == "rewrite" else path.with_suffix(".new")
+            target.write_bytes(b"other")
+            os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
+            target.rename(path)
+        elif change == "append":
+            path.write_bytes(b"first\nfirst")
+        elif change == "truncate":
+            os.truncate(path, 2)
+        elif change == "remove":
+            path.unlink()
+        else:
+            path.with_name("c.csv").touch()
+        with pytest.raises(SourceChanged, match=r"(b|\*).csv has changed while the delivery was read.*run again once"):
+            delivery.confirm()
+        for file in delivery.files("*.csv")[:1]:
+            delivery.read(file)
+        delivery.confirm()
+
+    def test_a_file_that_is_too_large_is_not_opened(self, delivery: FolderDelivery, tmp_path: Path) -> None:
+        os.truncate(tmp_path / "a.csv", 10_000_000_000)
+        file = delivery.files("a.csv")[0]
+        with pytest.raises(SourceError, match=r"a.csv has 10 GB, and more than 5e-09 GB are not read .*smaller files"):
+            delivery.read(file)
+
+    def test_a_file_that_cannot_be_read(self, delivery: FolderDelivery) -> None:
+        file = delivery.files("a.csv")[0]
+        file.path.unlink()
+        file.path.mkdir()
+        with pytest.raises(SourceError, match=r"a.csv cannot be read \(Is a directory\): make it readable, or deliver"):
+            delivery.read(file)
+
+
 @pytest.mark.integration
 class TestPrefix:
     def test_only_what_lies_below_and_matches(self, store: Store) -> None:
         keys = ["p/b.csv", "p/a.csv", "p/q/c.csv", "p-2/d.csv", "p/e.parquet", "p/../f.csv", "p/ and +&%.csv"]
         for key in keys:
             store.put(key, key.encode())
-        delivery = S3Delivery(store)
+        delivery = S3Delivery(DeliveredObjects.of(store))
         files = delivery.files("p/*.csv")
         assert [file.name for file in files] == [store.url(f"p/{name}.csv") for name in (" and +&%", "a", "b")]
         assert [file.path.read_bytes() for file in files] == [b"p/ and +&%.csv", b"p/a.csv", b"p/b.csv"]
-        below = S3Delivery(store.below("p"))
+        below = S3Delivery(DeliveredObjects.of(store.below("p")))
         assert [PurePosixPath(file.name).name for file in below.files("**/*.csv")][-1] == "c.csv"
         assert below.files("d.csv") == []
 
     def test_an_object_is_fetched_once_and_again_only_if_it_is_another(self, store: Store) -> None:
         for key in ("a.csv", "b.csv"):
             store.put(key, b"first")
-        delivery = S3Delivery(store)
+        delivery = S3Delivery(DeliveredObjects.of(store))
         first = delivery.files("*.csv")
         for file in first:
             file.path.write_bytes(b"fetched")
@@ -80,7 +146,7 @@ class TestPrefix:
 
     def test_nothing_is_left_behind(self, store: Store) -> None:
         store.put("a.csv", b"first")
-        delivery = S3Delivery(store)
+        delivery = S3Delivery(DeliveredObjects.of(store))
         (file,) = delivery.files("*.csv")
         assert file.path.exists()
         del delivery
@@ -88,7 +154,7 @@ class TestPrefix:
 
     @pytest.mark.parametrize("replaced", [True, False])
     def test_a_change_between_listing_and_reading(self, store: Store, replaced: bool) -> None:
-        class Changing(Store):
+        class Changing(DeliveredObjects):
             """Somebody delivers between the two calls."""
 
             def etags(self, prefix: str) -> dict[str, str]:
@@ -100,9 +166,27 @@ class TestPrefix:
                 return listed
 
         store.put("a.csv", b"first")
-        delivery = S3Delivery(Changing(store._client, store.bucket, store.prefix))
-        with pytest.raises(SourceError, match=r"s3://.*/a.csv has changed between listing and reading.*run again once"):
+        delivery = S3Delivery(Changing.of(store))
+        with pytest.raises(
+            SourceChanged, match=r"s3://.*/a.csv has changed while the delivery was read.*run again once"
+        ):
             delivery.files("*.csv")
+
+    def test_a_change_after_reading(self, store: Store) -> None:
+        store.put("a.csv", b"first")
+        delivery = S3Delivery(DeliveredObjects.of(store))
+        assert delivery.read(delivery.files("*.csv")[0]) == b"first"
+        delivery.confirm()
+        store.put("a.csv", b"other")
+        with pytest.raises(SourceChanged, match=r"s3://.*/a.csv has changed while the delivery was read"):
+            delivery.confirm()
+        assert delivery.read(delivery.files("*.csv")[0]) == b"other"
+        delivery.confirm()
+
+    def test_an_object_that_is_too_large_is_not_fetched(self, store: Store) -> None:
+        store.put("a.csv", b"first")
+        with pytest.raises(SourceError, match=r"s3://.*/a.csv has 5e-09 GB, and more than 4e-09 GB are not read"):
+            S3Delivery(DeliveredObjects.of(store), largest=4).files("*.csv")
 
     def test_the_usual_variables_say_where_and_who(
         self, endpoint: Endpoint, store: Store, monkeypatch: pytest.MonkeyPatch

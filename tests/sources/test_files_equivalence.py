@@ -20,7 +20,7 @@ from deepfactor.errors import SourceError
 from deepfactor.months import Month
 from deepfactor.schemas import RAW
 from deepfactor.sources import FilesSource
-from deepfactor.sources.delivery import S3Delivery
+from deepfactor.sources.delivery import DeliveredObjects, S3Delivery
 from deepfactor.store import Store
 
 FIRST, LAST = Month.parse("2015-01"), Month.parse("2016-02")
@@ -204,7 +204,10 @@ def test_from_a_prefix_as_from_a_folder(store: Store, frame: pl.DataFrame) -> No
             remote = store.below(f"{way}/{frame.hash_rows().sum()}")
             for path in (Path(folder) / "f").iterdir():
                 remote.put(f"f/{path.name}", path.read_bytes())
-            source = FilesSource(S3Delivery(remote), {"fundamentals": writing.mapping})
+            source = FilesSource(
+                S3Delivery(DeliveredObjects.of(remote)),
+                {"fundamentals": writing.mapping},
+            )
             assert source.fetch("fundamentals", FIRST, LAST).equals(local)
 
 

@@ -8,14 +8,19 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from deepfactor.config import DatasetMapping
+from deepfactor.config import LARGEST_FILE, DatasetMapping
 from deepfactor.errors import SourceError
 from deepfactor.schemas import RAW
 from deepfactor.sources import reading
 from deepfactor.sources.delivery import DeliveredFile
 from deepfactor.sources.reading import Reader
 
-READER = Reader(RAW["constituents"], DatasetMapping("*", {"month": "month", "security_id": "code"}))
+READER = Reader(
+    RAW["constituents"],
+    DatasetMapping("*", {"month": "month", "security_id": "code"}),
+    lambda file: file.path.read_bytes(),
+    LARGEST_FILE,
+)
 SPAN = ("month", date(2016, 1, 1), date(2016, 12, 31))
 
 
@@ -62,3 +67,10 @@ def test_files_may_differ_in_columns_that_are_not_used(files: list[DeliveredFile
     first.drop("code").write_parquet(files[1].path)
     with pytest.raises(SourceError, match=r"^1.parquet: .*there is no column code; the columns are month: deliver it"):
         READER.between(files, *SPAN)
+
+
+def test_the_rows_of_all_files_have_a_bound(files: list[DeliveredFile]) -> None:
+    few = Reader(RAW["constituents"], READER._mapping, READER._read, 130_000)
+    assert few.between(files[:1], *SPAN).height == 2_000
+    with pytest.raises(SourceError, match=r"and the constituents before it have .* or raise source.maximum_gigabytes"):
+        few.between(files * 3, *SPAN)

@@ -26,6 +26,10 @@ STATEMENTS_PATH = "/fins/summary"
 _WAITS = (1.0, 2.0, 5.0, 15.0, 30.0)
 _RATE_LIMIT_WAITS = (65.0, 65.0, 130.0, 300.0, 300.0)
 _LONGEST_WAIT = 300.0
+# Of all pages of an answer, unpacked. The largest, a day's prices of all stocks, have three megabytes.
+_LARGEST_ANSWER = 100_000_000
+_MOST_PAGES = 1_000
+_CHUNK = 1 << 16
 _COVERED = re.compile(r"covers the following dates:\s*(\d{4}-\d{2}-\d{2})?\s*~\s*(\d{4}-\d{2}-\d{2})?")
 
 
@@ -97,11 +101,13 @@ class Client(ClientV2):  # type: ignore[misc]
         self._pause = 60 / requests_per_minute
         self._sleep = sleep
         self._asked_at = float("-inf")
+        self._pages = 0
+        self._adapter = _Adapter(timeout)
         self._connection = requests.Session()
         # The key must not follow to another host.
         self._connection.max_redirects = 0
         for scheme in ("https://", "http://"):
-            self._connection.mount(scheme, _Adapter(timeout))
+            self._connection.mount(scheme, self._adapter)
 
     def records(self, path: str, parameters: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return all records of an endpoint, of all pages.
@@ -113,8 +119,9 @@ class Client(ClientV2):  # type: ignore[misc]
         SourceUnreachable
             If the service did not answer in any of a few attempts.
         SourceError
-            If it refused, or answered with something else than records.
+            If it refused, or answered with something else than records, or with too many.
         """
+        self._pages, self._adapter.left = 0, _LARGEST_ANSWER
         found: list[dict[str, Any]] = self._get_paginated(path, dict(parameters))
         return found
 
@@ -129,6 +136,9 @@ class Client(ClientV2):  # type: ignore[misc]
         path = url.removeprefix(self.JQUANTS_API_BASE)
         asked = ", ".join(f"{name}={value}" for name, value in (params or {}).items() if name != "pagination_key")
         where = f"J-Quants {path} ({asked})"
+        self._pages += 1
+        if self._pages > _MOST_PAGES:
+            raise SourceError(f"{where}: the answer has more than {_MOST_PAGES} pages; report it to the service")
         for attempt in range(len(_WAITS) + 1):
             self._keep_pace(path)
             outcome = self._ask(url, params, where)
@@ -159,6 +169,10 @@ class Client(ClientV2):  # type: ignore[misc]
         try:
             response: requests.Response = super()._get(url, params)
             payload = response.json()
+        except _TooMuch:
+            return SourceError(
+                f"{where}: the answer has more than {_LARGEST_ANSWER / 1e6:.0f} MB; report it to the service"
+            )
         except requests.HTTPError as error:
             return self._read_refusal(error.response, where)
         except requests.TooManyRedirects:
@@ -166,10 +180,13 @@ class Client(ClientV2):  # type: ignore[misc]
         except requests.RequestException as error:
             # Connection lost, silence, or a body that ends too early.
             return _Again(type(error).__name__)
+        except (ValueError, RecursionError) as error:
+            # JSON that Python does not hold: numbers of thousands of digits, thousands of lists in each other.
+            return SourceError(f"{where}: the answer cannot be read ({error}); report it to the service")
         if response.status_code != requests.codes.ok or not isinstance(payload, dict):
             return SourceError(f"{where}: status {response.status_code} without records; try again later")
         if not isinstance(payload.get("data"), list):
-            return SourceError(f"{where}: the answer has no list named data, but {sorted(payload)}")
+            return SourceError(f"{where}: the answer has no list named data, but {str(sorted(payload))[:200]}")
         if params and payload.get("pagination_key") == params.get("pagination_key", ""):
             return SourceError(f"{where}: the service repeats a page for ever; report it to the service")
         return response
@@ -183,7 +200,7 @@ class Client(ClientV2):  # type: ignore[misc]
             return _Again(f"status {status}")
         covered = _COVERED.search(message)
         if covered:
-            first, last = (date.fromisoformat(day) if day else None for day in covered.groups())
+            first, last = (_day(day) for day in covered.groups())
             return OutsidePlan(
                 f"{where}: the subscription covers {first or 'the past'} to {last or 'now'}: ask for months within, or "
                 "choose a plan that reaches further",
@@ -203,20 +220,48 @@ class Client(ClientV2):  # type: ignore[misc]
         """Return what the service says, in one line and without the key, should it repeat it."""
         try:
             text = str(response.json()["message"])
-        except (requests.JSONDecodeError, KeyError, TypeError):
+        except (ValueError, RecursionError, KeyError, TypeError):
             text = response.text
         return " ".join(text.replace(self._api_key, "***").split())[:200]
 
 
+class _TooMuch(Exception):
+    """The answer is larger than any can be."""
+
+
 class _Adapter(HTTPAdapter):
-    """Never asks again by itself, and does not wait for ever."""
+    """Never asks again by itself, does not wait for ever, and does not read without an end.
+
+    Attributes
+    ----------
+    left
+        Bytes that answers may still have.
+    """
 
     def __init__(self, timeout: float) -> None:
         super().__init__()
         self._timeout = timeout
+        self.left = _LARGEST_ANSWER
 
     def send(self, *args: Any, **options: Any) -> requests.Response:
-        return super().send(*args, **options | {"timeout": self._timeout})
+        response = super().send(*args, **options | {"timeout": self._timeout})
+        parts = []
+        for part in response.iter_content(_CHUNK):
+            self.left -= len(part)
+            if self.left < 0:
+                response.close()
+                raise _TooMuch
+            parts.append(part)
+        # As requests does it itself, without a bound.
+        response._content = b"".join(parts)
+        return response
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        return None
 
 
 def _usable(api_key: str | None) -> str:

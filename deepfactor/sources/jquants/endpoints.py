@@ -15,6 +15,7 @@ from deepfactor.sources.jquants.client import STATEMENTS_PATH
 
 # Written for a value that is not there: nothing, or, in notices of dividends, not decided yet.
 _MISSING = ("", "-", "－")
+_LONGEST_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,16 @@ class Endpoint:
             If a column is not there, or a value is not what its column holds; with endpoint, column and value.
         """
         for record in records:
+            if not isinstance(record, Mapping):
+                raise SourceError(
+                    f"J-Quants {self.path} ({asked}): {_shown(record)} stands where a record belongs. The service has "
+                    "changed: update deepfactor"
+                )
             missing = [name for name in self.columns if name not in record]
             if missing:
                 raise SourceError(
-                    f"J-Quants {self.path} ({asked}): the columns {missing} are not there; there are {sorted(record)}. "
-                    "The service has changed: update deepfactor"
+                    f"J-Quants {self.path} ({asked}): the columns {missing} are not there; there are "
+                    f"{_shown(sorted(record))}. The service has changed: update deepfactor"
                 )
         return pl.DataFrame(
             {name: self._column(name, records, asked) for name in self.columns}, schema=dict(self.columns)
@@ -79,10 +85,10 @@ class Endpoint:
         for record in records:
             try:
                 values.append(read(record[name]))
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, OverflowError):
                 raise SourceError(
-                    f"J-Quants {self.path} ({asked}): {name} is {record[name]!r} for code {record.get('Code')}, "
-                    f"which cannot be read as {self.columns[name].__name__}"
+                    f"J-Quants {self.path} ({asked}): {name} is {_shown(record[name])} for code "
+                    f"{_shown(record.get('Code'))}, which cannot be read as {self.columns[name].__name__}"
                 ) from None
         return values
 
@@ -103,7 +109,14 @@ def _day(value: Any) -> date | None:
 def _text(value: Any) -> str | None:
     if not isinstance(value, str | None):
         raise TypeError
+    (value or "").encode()  # JSON can hold halves of characters.
     return value or None
+
+
+def _shown(value: Any) -> str:
+    """Return a value as messages show it."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
 
 
 _READERS: dict[type[pl.DataType], Callable[[Any], Any]] = {pl.Float64: _number, pl.Date: _day, pl.String: _text}
