@@ -22,8 +22,9 @@ from deepfactor.objects import frame_to_bytes, json_to_bytes
 from deepfactor.provenance import code_version
 from deepfactor.publication import Manifest, commit, open_month
 from deepfactor.raw import RawObjects, ingest_raw, read_raw
-from deepfactor.runs import Run, StepRecord, once, raw_inputs, read_record, store_objects
+from deepfactor.runs import Run, StepRecord, note, once, raw_inputs, read_record, store_objects
 from deepfactor.schemas import RAW
+from deepfactor.scratch import scratch
 from deepfactor.store import Store
 from deepfactor.verdicts import require_blessed, require_valid
 
@@ -48,10 +49,13 @@ def ingest(month: Month, store: Store, config: Config, api_key: str | None = Non
         If the delivery is missing or cannot be read.
     HistoryError
         If it does not reach back far enough.
+    ScratchFull
+        If there is no room on the machine's own disk.
     """
     from deepfactor.sources import open_source
 
-    return ingest_raw(month, store, config, open_source(config.source, api_key), RawObjects(store))
+    with scratch():
+        return ingest_raw(month, store, config, open_source(config.source, api_key), RawObjects(store))
 
 
 def validate(run: Run, store: Store, config: Config) -> StepRecord:
@@ -150,7 +154,7 @@ def train(run: Run, store: Store, config: Config, model: str, progress: Progress
         if model in EXPLAINED_MODELS:
             placebo = check_placebo(model, run.month, with_placebo(panel, run.month), config)
             bodies[f"models/{model}/placebo.json"] = json_to_bytes(placebo.as_dict())
-        store.put_json(run.key(f"models/{model}/measured.json"), measured(perf_counter() - started))
+        note(run, store, f"models/{model}/measured.json", measured(perf_counter() - started))
         facts = {"training rows": len(samples.returns)} | {
             f"training: {reason}": number for reason, number in samples.exclusions.items()
         }
@@ -272,6 +276,7 @@ def publish(run: Run, store: Store, config: Config, *, replace: bool = False) ->
     require_blessed(run, store, records[-1])
     facts = {name: value for record in records for name, value in record.facts.items()}
     objects = {name: reference for record in records for name, reference in record.objects.items()}
+    objects |= {record.name: record.reference(run) for record in records}
     manifest = Manifest(
         month=run.month,
         run_id=run.run_id,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,19 +10,22 @@ import polars as pl
 
 from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, StoreError
 from deepfactor.months import Month
-from deepfactor.objects import Reference, json_to_bytes
+from deepfactor.objects import Reference
 from deepfactor.reports.month import MonthReport
+from deepfactor.runs import Run
 from deepfactor.schemas import ATTRIBUTION, CORRELATIONS, PORTFOLIOS
+from deepfactor.seals import find, seal, unseal
 from deepfactor.store import Store, verify_all
 
 LOGGER = logging.getLogger(__name__)
 
 _MANIFESTS = "manifests/"
+_REMEDY = "run the month again with --replace, or bring it back with deepfactor restore"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The commit of a month.
+    """The commit of a month; as JSON it carries the checksum of its own content.
 
     Attributes
     ----------
@@ -79,7 +81,7 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """Return the manifest as JSON."""
-        return json_to_bytes(asdict(self) | {"month": str(self.month)})
+        return seal(asdict(self) | {"month": str(self.month)})
 
     @classmethod
     def from_bytes(cls, body: bytes, where: str) -> Manifest:
@@ -88,16 +90,16 @@ class Manifest:
         Raises
         ------
         IntegrityError
-            If it is not one.
+            If it is not one, or not byte for byte what was written.
         """
+        content = unseal(body, where, "a manifest", _REMEDY)
         try:
-            content = json.loads(body)
             content["month"] = Month.parse(content["month"])
             content["inputs"] = tuple(Reference(**each) for each in content["inputs"])
             content["named_objects"] = {name: Reference(**each) for name, each in content["named_objects"].items()}
             return cls(**content)
-        except (ValueError, KeyError, TypeError) as error:
-            raise IntegrityError(f"{where} is not a manifest ({error}); publish the month again") from None
+        except (ValueError, KeyError, TypeError, AttributeError, ConfigurationError) as error:
+            raise IntegrityError(f"{where} is not a manifest ({error}); {_REMEDY}") from None
 
 
 @dataclass(frozen=True)
@@ -171,13 +173,15 @@ def published_months(store: Store) -> list[Month]:
 
 
 def find_manifest(store: Store, month: Month) -> Manifest | None:
-    """Return a month's manifest, none if the month is not published."""
-    key = manifest_key(month)
-    try:
-        body = store.get(key)
-    except IntegrityError:
-        return None
-    return Manifest.from_bytes(body, store.url(key))
+    """Return a month's manifest, none if the month is not published.
+
+    Raises
+    ------
+    IntegrityError
+        If it is damaged, or another month's.
+    """
+    there = find(store, manifest_key(month))
+    return None if there is None else _current(store, month, there[0])
 
 
 def read_manifest(store: Store, month: Month) -> Manifest:
@@ -187,6 +191,8 @@ def read_manifest(store: Store, month: Month) -> Manifest:
     ------
     StoreError
         If the month is not published.
+    IntegrityError
+        If the manifest is damaged, or another month's.
     """
     manifest = find_manifest(store, month)
     if manifest is None:
@@ -249,6 +255,8 @@ def verify_month(store: Store, month: Month) -> Manifest:
 def commit(store: Store, manifest: Manifest, *, replace: bool) -> bool:
     """Publish a month: read everything back, then write the manifest, conditionally and last.
 
+    A manifest that is damaged is replaced like another run's, and without being asked if it still names this run.
+
     Parameters
     ----------
     store
@@ -268,33 +276,67 @@ def commit(store: Store, manifest: Manifest, *, replace: bool) -> bool:
     PublicationConflict
         If another run has published the month and may not be replaced, or was faster.
     IntegrityError
-        If an object is missing or differs.
+        If an object or an input is missing or differs, or the manifest that is there is damaged and may not be
+        replaced.
     """
-    key = manifest_key(manifest.month)
-    body = manifest.to_bytes()
-    entity_tag = store.etag(key)
-    published = find_manifest(store, manifest.month) if entity_tag is not None else None
-    verify_all(store, manifest.objects)
-    if published is not None and published.to_bytes() == body:
+    key, body = manifest_key(manifest.month), manifest.to_bytes()
+    there = find(store, key)
+    verify_all(store, [*manifest.objects, *manifest.inputs])
+    if there is not None and there[0] == body:
         store.put_immutable(copy_key(manifest), body)
         LOGGER.info("%s is already published as run %s: nothing new", manifest.month, manifest.run_id)
         return False
-    if published is not None and not replace:
-        raise PublicationConflict(
-            f"{manifest.month} is already published as run {published.run_id}, from other inputs, configuration or "
-            f"code than this run {manifest.run_id}; pass --replace to publish this one in its place"
-        )
+    if there is not None:
+        _make_way(store, there[0], manifest, replace=replace)
     if not store.honours_conditions():
         LOGGER.warning("%s ignores conditional writes: make sure that only one publisher runs", store.url(""))
-    if published is not None:
-        # What is replaced stays known, even if its publisher was killed before it wrote the copy.
-        store.put_immutable(copy_key(published), published.to_bytes())
-    store.commit(key, body, replacing=entity_tag)
+    try:
+        store.commit(key, body, replacing=None if there is None else there[1])
+    except (PublicationConflict, IntegrityError) as error:
+        raise _overtaken(store, manifest, error) from None
     store.put_immutable(copy_key(manifest), body)
     LOGGER.info("%s is published as run %s", manifest.month, manifest.run_id)
     return True
 
 
+def _make_way(store: Store, there: bytes, manifest: Manifest, *, replace: bool) -> None:
+    """Keep what is about to be replaced, or refuse."""
+    try:
+        published = _current(store, manifest.month, there)
+    except IntegrityError as error:
+        if not replace and Run(manifest.month, manifest.run_id).key("").encode() not in there:
+            raise
+        LOGGER.warning("%s. Run %s takes its place", error, manifest.run_id)
+        return
+    if not replace:
+        raise PublicationConflict(
+            f"{manifest.month} is already published as run {published.run_id}, from other inputs, configuration or "
+            f"code than this run {manifest.run_id}; pass --replace to publish this one in its place"
+        )
+    # It stays known, even if its publisher was killed before it wrote the copy.
+    store.put_immutable(copy_key(published), there)
+
+
+def _overtaken(store: Store, manifest: Manifest, error: StoreError) -> StoreError:
+    """Return what a publisher is told that lost: by whom it was overtaken, or else what happened."""
+    winner = find_manifest(store, manifest.month)
+    if winner is None or winner.run_id == manifest.run_id:
+        return error
+    return PublicationConflict(
+        f"{manifest.month} was published as run {winner.run_id} while this run {manifest.run_id} was being published, "
+        "and that one stands; look at both, and pass --replace to publish this one in its place"
+    )
+
+
+def _current(store: Store, month: Month, body: bytes) -> Manifest:
+    """Read what lies where the manifest of a month should."""
+    where = store.url(manifest_key(month))
+    manifest = Manifest.from_bytes(body, where)
+    if manifest.month != month:
+        raise IntegrityError(f"{where} is the manifest of {manifest.month}: it was moved or overwritten; {_REMEDY}")
+    return manifest
+
+
 def copy_key(manifest: Manifest) -> str:
     """Return where a run keeps what it has published."""
-    return f"runs/{manifest.month}/{manifest.run_id}/manifest.json"
+    return Run(manifest.month, manifest.run_id).key("manifest.json")

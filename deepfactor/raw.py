@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from time import perf_counter
 
 import polars as pl
 
 from deepfactor.config import Config
-from deepfactor.errors import HistoryError
+from deepfactor.endpoint import CONNECTIONS
+from deepfactor.errors import HistoryError, IntegrityError
 from deepfactor.months import Month, Window, last_session
 from deepfactor.objects import Reference, frame_to_bytes
 from deepfactor.panel import check_history
@@ -59,6 +61,9 @@ def fetch_raw(month: Month, config: Config, source: Source | None = None) -> dic
 def ingest_raw(month: Month, store: Store, config: Config, source: Source, objects: RawObjects) -> Run:
     """Fetch and store the raw tables of a month, and start the run that reads them.
 
+    A raw object that is in the store already is left alone, and read by the next step. Where that run has been started
+    before, each is read here and written again if it is damaged.
+
     Parameters
     ----------
     month, store, config
@@ -78,6 +83,8 @@ def ingest_raw(month: Month, store: Store, config: Config, source: Source, objec
     started = perf_counter()
     tables = fetch_raw(month, config, source)
     run, inputs = start_run(month, store, config, {name: objects.put(name, tables[name]) for name in sorted(tables)})
+    if store.exists(run.key("steps/ingest.json")):
+        objects.mend()
     rows = {f"raw rows of {name}": frame.height for name, frame in tables.items()}
     write_record(run, store, StepRecord("ingest", {"inputs.json": inputs}, rows))
     LOGGER.info("%s ingest: run %s, %s, %.1f s", month, run.run_id, rows, perf_counter() - started)
@@ -102,6 +109,7 @@ class RawObjects:
         self._store = store
         self._put: dict[tuple[str, date], tuple[pl.DataFrame, Reference]] = {}
         self._present: dict[str, set[str]] = {}
+        self._whole: set[Reference] = set()
 
     def put(self, dataset: str, frame: pl.DataFrame) -> list[Reference]:
         """Store a raw table; what is there under the same content is left alone.
@@ -126,7 +134,7 @@ class RawObjects:
         for (first_day,), part in months.items():
             rows, reference = self._put.get((dataset, first_day), (None, None))
             if rows is None or reference is None or not part.equals(rows):
-                body = frame_to_bytes(part.sort(RAW[dataset].columns.keys()))
+                body = _encoded(dataset, part)
                 content = Reference.to("", body)
                 key = f"raw/{dataset}/{first_day:%Y-%m}/{content.sha256}.parquet"
                 reference = Reference(key, content.sha256, content.size)
@@ -137,12 +145,32 @@ class RawObjects:
             self._put |= {month: (part, reference) for month, (part, reference, _) in new.items()}
         return sorted(references)
 
+    def mend(self) -> None:
+        """Read back what lay in the store before, each object once, and write again what is missing or differs."""
+        unread = [(place, put) for place, put in self._put.items() if put[1] not in self._whole]
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            self._whole.update(pool.map(lambda each: self._mended(*each), unread))
+
+    def _mended(self, place: tuple[str, date], put: tuple[pl.DataFrame, Reference]) -> Reference:
+        rows, reference = put
+        try:
+            self._store.verify(reference)
+        except IntegrityError as error:
+            LOGGER.warning("%s is written again: %s", reference.key, error)
+            self._store.put(reference.key, _encoded(place[0], rows))
+        return reference
+
     def _write(self, dataset: str, bodies: Mapping[str, bytes]) -> None:
         if dataset not in self._present:
             self._present[dataset] = set(self._store.list(f"raw/{dataset}/"))
         present = self._present[dataset]
-        self._store.put_many([(key, body) for key, body in bodies.items() if key not in present])
+        self._whole.update(self._store.put_many([(key, body) for key, body in bodies.items() if key not in present]))
         present.update(bodies)
+
+
+def _encoded(dataset: str, rows: pl.DataFrame) -> bytes:
+    """Return rows as Parquet, the same whatever their order."""
+    return frame_to_bytes(rows.sort(RAW[dataset].columns.keys()))
 
 
 def store_raw(dataset: str, frame: pl.DataFrame, store: Store) -> list[Reference]:

@@ -15,9 +15,13 @@ from deepfactor.errors import ConfigurationError, IntegrityError
 from deepfactor.months import Month
 from deepfactor.objects import Reference, json_to_bytes
 from deepfactor.provenance import code_version
+from deepfactor.scratch import scratch
+from deepfactor.seals import find, seal, unseal
 from deepfactor.store import Store, verify_all
 
 LOGGER = logging.getLogger(__name__)
+
+_REMEDY = "do the step again"
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,19 @@ class StepRecord:
     step: str
     objects: dict[str, Reference]
     facts: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What it is called within the run."""
+        return f"steps/{self.step}.json"
+
+    def to_bytes(self) -> bytes:
+        """Return the record as JSON that carries the checksum of its own content."""
+        return seal(asdict(self))
+
+    def reference(self, run: Run) -> Reference:
+        """Pin the record itself."""
+        return Reference.to(run.key(self.name), self.to_bytes())
 
 
 def start_run(
@@ -117,15 +134,15 @@ def once(run: Run, store: Store, config: Config, step: str, work: Callable[[], S
     ------
     ConfigurationError
         If configuration or code are not those the run was started with.
+    ScratchFull
+        If there is no room on the machine's own disk.
     """
     _check_same(run, store, config)
-    try:
-        record = read_record(run, store, step)
-        verify_all(store, tuple(record.objects.values()))
-        LOGGER.info("%s %s: done before in run %s", run.month, step, run.run_id)
-    except IntegrityError:
+    record = _done(run, store, step)
+    if record is None:
         started = perf_counter()
-        record = work()
+        with scratch():
+            record = work()
         write_record(run, store, record)
         LOGGER.info("%s %s: %s, %.1f s", run.month, step, record.facts, perf_counter() - started)
     return record
@@ -137,9 +154,17 @@ def store_objects(run: Run, store: Store, step: str, bodies: Mapping[str, bytes]
     return StepRecord(step, dict(zip(bodies, references, strict=True)), facts)
 
 
+def note(run: Run, store: Store, name: str, content: Any) -> None:
+    """Store what is no part of the run, as JSON; another process at the same step notes something else."""
+    try:
+        store.put_json(run.key(name), content)
+    except IntegrityError as error:
+        LOGGER.info("%s is another process's: %s", name, error)
+
+
 def write_record(run: Run, store: Store, record: StepRecord) -> None:
     """Write a step's record: the step is done."""
-    store.put_immutable(run.key(f"steps/{record.step}.json"), json_to_bytes(asdict(record)))
+    store.put_immutable(run.key(record.name), record.to_bytes())
 
 
 def read_record(run: Run, store: Store, step: str) -> StepRecord:
@@ -148,17 +173,38 @@ def read_record(run: Run, store: Store, step: str) -> StepRecord:
     Raises
     ------
     IntegrityError
-        If the step has not been done, or its record is not one.
+        If the step has not been done, or its record is not byte for byte what was written.
     """
+    record = _find_record(run, store, step)
+    if record is None:
+        raise IntegrityError(f"run {run.run_id} of {run.month} has no step {step}: do that step first")
+    return record
+
+
+def _find_record(run: Run, store: Store, step: str) -> StepRecord | None:
     key = run.key(f"steps/{step}.json")
+    there = find(store, key)
+    if there is None:
+        return None
+    content = unseal(there[0], store.url(key), f"the record of {step}", _REMEDY)
     try:
-        content = json.loads(store.get(key))
         objects = {name: Reference(**each) for name, each in content["objects"].items()}
         return StepRecord(content["step"], objects, content["facts"])
-    except IntegrityError:
-        raise IntegrityError(f"run {run.run_id} of {run.month} has no step {step}: do that step first") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"{store.url(key)} is not a step's record ({error}): do the step again") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"{store.url(key)} is not the record of {step} ({error}); {_REMEDY}") from None
+
+
+def _done(run: Run, store: Store, step: str) -> StepRecord | None:
+    """Return the record of a step that is done, its objects whole."""
+    try:
+        record = _find_record(run, store, step)
+        if record is not None:
+            verify_all(store, tuple(record.objects.values()))
+            LOGGER.info("%s %s: done before in run %s", run.month, step, run.run_id)
+    except IntegrityError as error:
+        LOGGER.warning("%s %s is done again: %s", run.month, step, error)
+        return None
+    return record
 
 
 def _check_same(run: Run, store: Store, config: Config) -> None:
@@ -173,7 +219,12 @@ def _check_same(run: Run, store: Store, config: Config) -> None:
 
 
 def _inputs(run: Run, store: Store) -> dict[str, Any]:
-    body = store.get(run.key("inputs.json"))
+    there = find(store, run.key("inputs.json"))
+    if there is None:
+        raise IntegrityError(
+            f"run {run.run_id} of {run.month} has no {store.url(run.key('inputs.json'))}: ingest first"
+        )
+    body = there[0]
     if hashlib.sha256(body).hexdigest()[:16] != run.run_id:
         raise IntegrityError(f"{store.url(run.key('inputs.json'))} does not belong to run {run.run_id}: ingest again")
     content: dict[str, Any] = json.loads(body)

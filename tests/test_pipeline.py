@@ -74,12 +74,12 @@ def manifest(month_store: Store, small_config: Config) -> Manifest:
 class TestPublished:
     def test_everything_is_there_and_whole(self, month_store: Store, manifest: Manifest) -> None:
         assert verify_month(month_store, AS_OF) == manifest
+        assert {f"steps/{step}.json" for step in STEPS} < manifest.named_objects.keys()
         made = {each.key for each in manifest.objects}
         assert set(month_store.list(f"runs/{AS_OF}/{manifest.run_id}/")) - made == {
             f"runs/{AS_OF}/{manifest.run_id}/{name}"
             for name in (
                 "manifest.json",
-                *(f"steps/{step}.json" for step in STEPS),
                 # How long a training took is never the same twice, so no manifest names it.
                 *(f"models/{model}/measured.json" for model in ("dfm1", "dfm2", "linear")),
             )
@@ -175,24 +175,29 @@ class TestPublished:
         assert run_month(AS_OF, month_store, small_config, after=_silent) == manifest
         verify_month(month_store, AS_OF)
 
-    def test_the_loser_of_a_race_is_told_and_leaves_no_copy(
-        self, store: Store, manifest: Manifest, month_store: Store
+    @pytest.mark.parametrize("dataset", ["prices", "market"])
+    def test_a_damaged_raw_table_is_named_and_mended_by_running_again(
+        self, month_store: Store, manifest: Manifest, small_config: Config, dataset: str
     ) -> None:
-        """Another run publishes between the look at the manifest and the commit."""
-        for each in manifest.objects:
-            store.put(each.key, month_store.get(each.key))
-        other = replace(manifest, run_id="0" * 16)
+        victim = next(each for each in manifest.inputs if each.key.startswith(f"raw/{dataset}/"))
+        month_store.put(victim.key, b"PAR1")
+        with pytest.raises(IntegrityError, match=victim.key):
+            commit(month_store, manifest, replace=False)
+        assert run_month(AS_OF, month_store, small_config, after=_silent) == manifest
+        verify_month(month_store, AS_OF)
 
-        class Raced(Store):
-            def honours_conditions(self) -> bool:
-                assert commit(store, other, replace=False)
-                return True
-
-        raced = Raced(store._client, store.bucket, store.prefix)
-        with pytest.raises(PublicationConflict, match="another writer"):
-            commit(raced, manifest, replace=False)
-        assert find_manifest(store, AS_OF) == other
-        assert not store.exists(f"runs/{AS_OF}/{manifest.run_id}/manifest.json")
+    def test_a_changed_fact_of_a_step_is_not_published(
+        self, month_store: Store, manifest: Manifest, small_config: Config
+    ) -> None:
+        run = Run(AS_OF, manifest.run_id)
+        key = run.key("steps/describe.json")
+        body = month_store.get(key)
+        count = str(manifest.facts["described stock-months"]).encode()
+        month_store.put(key, body.replace(count, count[::-1]))
+        with pytest.raises(IntegrityError, match=r"steps/describe.json is not what was written.* do the step again"):
+            publish(run, month_store, small_config)
+        describe(run, month_store, small_config)
+        assert publish(run, month_store, small_config) == manifest
 
     def test_a_month_that_is_not_published(self, store: Store) -> None:
         with pytest.raises(StoreError, match="2016-02 is not published"):

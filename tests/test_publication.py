@@ -1,12 +1,14 @@
-"""What is read of a published month for people."""
+"""When a month is published and when not, and what is read of it for people."""
 
 from __future__ import annotations
 
 import polars as pl
 import pytest
 
-from deepfactor.errors import IntegrityError
-from deepfactor.publication import Manifest, open_month
+from deepfactor.errors import IntegrityError, PublicationConflict
+from deepfactor.months import Month
+from deepfactor.objects import Reference
+from deepfactor.publication import Manifest, commit, copy_key, find_manifest, manifest_key, open_month, read_manifest
 from deepfactor.reports.month import MonthReport, render_month
 from deepfactor.store import Store
 from tests.reports.conftest import build_report
@@ -58,3 +60,111 @@ def test_a_month_of_another_version_is_named(store: Store, report: MonthReport, 
     del manifest.named_objects[missing]
     with pytest.raises(IntegrityError, match=f"names no {missing}: it was published by another version; publish"):
         open_month(store, manifest)
+
+
+MONTH = Month.parse("2016-02")
+
+
+def _made(store: Store, run_id: str, month: Month = MONTH) -> Manifest:
+    """Store what a run makes, and return its manifest."""
+    raw = store.put_immutable("raw/prices/2016-02/1f.parquet", b"all runs read this")
+    named = {"a.json": store.put(f"runs/{month}/{run_id}/a.json", run_id.encode())}
+    return Manifest(month, run_id, "linear", "0.1.0", "0" * 64, {"stocks": 1234}, (raw,), named)
+
+
+class Meanwhile(Store):
+    """A store in which another run publishes between the look at the manifest and the commit."""
+
+    other: Manifest
+
+    def honours_conditions(self) -> bool:
+        assert commit(Store(self._client, self.bucket, self.prefix), self.other, replace=True)
+        return True
+
+
+class Overtaking(Store):
+    """A store in which another run replaces the manifest between its commit and its being read back."""
+
+    other: Manifest
+
+    def verify(self, reference: Reference) -> None:
+        plain = Store(self._client, self.bucket, self.prefix)
+        if reference.key == manifest_key(MONTH):
+            commit(plain, self.other, replace=True)
+        plain.verify(reference)
+
+
+class TestCommit:
+    @pytest.mark.parametrize("kind", [Meanwhile, Overtaking])
+    @pytest.mark.parametrize("replace", [False, True])
+    def test_whoever_is_overtaken_is_told_by_whom(
+        self, store: Store, kind: type[Meanwhile | Overtaking], replace: bool
+    ) -> None:
+        mine, other = _made(store, "a1"), _made(store, "b2")
+        raced = kind(store._client, store.bucket, store.prefix)
+        raced.other = other
+        text = "2016-02 was published as run b2 while this run a1 was being published, .* pass --replace to publish"
+        with pytest.raises(PublicationConflict, match=text):
+            commit(raced, mine, replace=replace)
+        assert read_manifest(store, MONTH) == other
+        # Only what has been published for a moment is known.
+        assert store.exists(copy_key(mine)) == (kind is Overtaking)
+
+    @pytest.mark.parametrize("kind", [Meanwhile, Overtaking])
+    def test_the_same_run_at_the_same_time_is_no_conflict(
+        self, store: Store, kind: type[Meanwhile | Overtaking]
+    ) -> None:
+        raced = kind(store._client, store.bucket, store.prefix)
+        raced.other = _made(store, "a1")
+        assert commit(raced, raced.other, replace=False)
+        assert store.get(copy_key(raced.other)) == raced.other.to_bytes()
+
+    @pytest.mark.parametrize("key", ["raw/prices/2016-02/1f.parquet", "runs/2016-02/a1/a.json"])
+    def test_nothing_that_is_named_may_be_missing_or_differ(self, store: Store, key: str) -> None:
+        manifest = _made(store, "a1")
+        store.put(key, b"other")
+        with pytest.raises(IntegrityError, match=key):
+            commit(store, manifest, replace=True)
+        store._client.delete_object(Bucket=store.bucket, Key=store._full(key))
+        with pytest.raises(IntegrityError, match=key):
+            commit(store, manifest, replace=True)
+        assert find_manifest(store, MONTH) is None
+
+    def test_a_damaged_manifest_that_still_names_the_run_is_its_own(
+        self, store: Store, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        manifest = _made(store, "a1")
+        commit(store, manifest, replace=False)
+        store.put(manifest_key(MONTH), manifest.to_bytes().replace(b"1234", b"1235"))
+        with pytest.raises(IntegrityError, match=r"2016-02.json is not what was written, .* with --replace, or bring"):
+            read_manifest(store, MONTH)
+        assert commit(store, manifest, replace=False)
+        assert read_manifest(store, MONTH) == manifest
+        assert "2016-02.json is not what was written" in caplog.text
+        assert "Run a1 takes its place" in caplog.text
+
+    @pytest.mark.parametrize("body", [b"", b"{", b'{"month": "2016-02"}'])
+    def test_a_manifest_that_names_nobody_is_replaced_only_if_asked(self, store: Store, body: bytes) -> None:
+        manifest = _made(store, "a1")
+        store.put(manifest_key(MONTH), body)
+        with pytest.raises(IntegrityError, match="is not a manifest.*; run the month again with --replace, or bring"):
+            commit(store, manifest, replace=False)
+        assert store.get(manifest_key(MONTH)) == body
+        assert commit(store, manifest, replace=True)
+        assert read_manifest(store, MONTH) == manifest
+
+    def test_a_damaged_manifest_of_another_run_is_replaced_only_if_asked(self, store: Store) -> None:
+        mine, other = _made(store, "a1"), _made(store, "b2")
+        commit(store, mine, replace=False)
+        commit(store, other, replace=True)
+        store.put(manifest_key(MONTH), other.to_bytes().replace(b"1234", b"1235"))
+        with pytest.raises(IntegrityError, match="is not what was written"):
+            commit(store, mine, replace=False)
+        assert commit(store, mine, replace=True)
+        assert store.get(copy_key(other)) == other.to_bytes()
+
+    def test_another_months_manifest_is_not_taken_for_this_months(self, store: Store) -> None:
+        store.put(manifest_key(MONTH), _made(store, "a1", MONTH + -1).to_bytes())
+        with pytest.raises(IntegrityError, match=r"2016-02.json is the manifest of 2016-01: it was moved or overwritt"):
+            read_manifest(store, MONTH)
+        assert commit(store, _made(store, "a1"), replace=True)

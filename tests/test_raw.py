@@ -9,15 +9,16 @@ import polars as pl
 import pytest
 
 from deepfactor.config import Config
-from deepfactor.errors import StoreError
+from deepfactor.errors import IntegrityError, StoreError
 from deepfactor.months import Month, Window, month_range
 from deepfactor.objects import Reference, frame_to_bytes
 from deepfactor.pipeline import ingest
 from deepfactor.raw import RawObjects, fetch_raw, ingest_raw, read_raw, store_raw
+from deepfactor.runs import raw_inputs
 from deepfactor.schemas import RAW
 from deepfactor.sources import open_source
 from deepfactor.sources.span import SpanSource
-from deepfactor.store import Store
+from deepfactor.store import Store, verify_all
 from tests.conftest import AS_OF
 
 
@@ -128,3 +129,40 @@ class TestManyMonths:
         monkeypatch.undo()
         for reference in objects.put("market", raw_tables["market"]):
             store.verify(reference)
+
+
+class TestMending:
+    def _damage(self, store: Store, config: Config) -> list[Reference]:
+        run = ingest(AS_OF, store, config)
+        references = [each for table in raw_inputs(run, store).values() for each in table]
+        store.put(references[3].key, b"PAR1")
+        store._client.delete_object(Bucket=store.bucket, Key=store._full(references[-1].key))
+        return references
+
+    def test_a_second_run_mends_what_the_first_has_read(
+        self, store: Store, small_config: Config, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        references = self._damage(store, small_config)
+        ingest(AS_OF, store, small_config)
+        verify_all(store, references)
+        assert f"{references[3].key} is written again: " in caplog.text
+
+    def test_another_month_leaves_to_its_next_step_what_lies_there(self, store: Store, small_config: Config) -> None:
+        damaged = self._damage(store, small_config)[3]
+        run = ingest(AS_OF + -1, store, small_config)
+        with pytest.raises(IntegrityError, match=f"{damaged.key} is not what was written.*run the month again"):
+            read_raw(raw_inputs(run, store), store)
+        assert ingest(AS_OF + -1, store, small_config) == run
+        assert read_raw(raw_inputs(run, store), store)
+
+    def test_what_was_written_or_read_is_not_read_again(
+        self, store: Store, raw_tables: dict[str, pl.DataFrame], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = RawObjects(store)
+        first.put("market", raw_tables["market"])
+        second = RawObjects(store)
+        second.put("market", raw_tables["market"])
+        second.mend()
+        monkeypatch.setattr(store, "verify", None)
+        first.mend()
+        second.mend()

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from deepfactor.errors import IntegrityError, PublicationConflict, PublishedMeanwhile, StoreError
+from deepfactor.errors import (
+    ConfigurationError,
+    IntegrityError,
+    PublicationConflict,
+    PublishedMeanwhile,
+    StoreError,
+)
 from deepfactor.evaluating.evaluation import TABLES, Evaluation
 from deepfactor.evaluating.markdown import summary_markdown
 from deepfactor.evaluating.summary import summary
 from deepfactor.months import Month
 from deepfactor.objects import Reference, frame_to_bytes, json_to_bytes
 from deepfactor.reports.numbers import figure
+from deepfactor.seals import find, seal, unseal
 from deepfactor.store import Store
 
 LOGGER = logging.getLogger(__name__)
 
+_REMEDY = "evaluate again with --replace, or bring it back with deepfactor restore"
+
 
 @dataclass(frozen=True)
 class EvaluationManifest:
-    """The commit of an evaluation.
+    """The commit of an evaluation; as JSON it carries the checksum of its own content.
 
     Attributes
     ----------
@@ -50,7 +58,7 @@ class EvaluationManifest:
 
     def to_bytes(self) -> bytes:
         """Return the manifest as JSON."""
-        return json_to_bytes(asdict(self) | {"first": str(self.first), "last": str(self.last)})
+        return seal(asdict(self) | {"first": str(self.first), "last": str(self.last)})
 
     @classmethod
     def from_bytes(cls, body: bytes, where: str) -> EvaluationManifest:
@@ -59,17 +67,16 @@ class EvaluationManifest:
         Raises
         ------
         IntegrityError
-            If it is not one.
+            If it is not one, or not byte for byte what was written.
         """
+        what = "the manifest of an evaluation"
+        content = unseal(body, where, what, _REMEDY)
         try:
-            content = json.loads(body)
             content |= {name: Month.parse(content[name]) for name in ("first", "last")}
             content["named_objects"] = {name: Reference(**each) for name, each in content["named_objects"].items()}
             return cls(**content)
-        except (ValueError, KeyError, TypeError) as error:
-            raise IntegrityError(
-                f"{where} is not the manifest of an evaluation ({error}); evaluate again with --replace"
-            ) from None
+        except (ValueError, KeyError, TypeError, AttributeError, ConfigurationError) as error:
+            raise IntegrityError(f"{where} is not {what} ({error}); {_REMEDY}") from None
 
 
 def manifest_key(first: Month, last: Month) -> str:
@@ -78,10 +85,15 @@ def manifest_key(first: Month, last: Month) -> str:
 
 
 def find_evaluation(store: Store, first: Month, last: Month) -> EvaluationManifest | None:
-    """Return the manifest of a span's evaluation, none if there is none."""
-    key = manifest_key(first, last)
-    body = _body(store, key)
-    return None if body is None else EvaluationManifest.from_bytes(body, store.url(key))
+    """Return the manifest of a span's evaluation, none if there is none.
+
+    Raises
+    ------
+    IntegrityError
+        If it is damaged, or another span's.
+    """
+    there = find(store, manifest_key(first, last))
+    return None if there is None else _current(store, first, last, there[0])
 
 
 def read_evaluation(store: Store, first: Month, last: Month) -> Evaluation:
@@ -169,16 +181,13 @@ def publish(
 def _commit(store: Store, manifest: EvaluationManifest, seen: str | None, *, replace: bool) -> None:
     key, body = manifest_key(manifest.first, manifest.last), manifest.to_bytes()
     what = f"{manifest.first} to {manifest.last}"
-    there = _body(store, key)
-    if there == body:
+    there = find(store, key)
+    if there is not None and there[0] == body:
         _keep_copy(store, manifest)
         LOGGER.info("%s is evaluated already, as %s: nothing new", what, manifest.evaluation_id)
         return
-    if there is not None and not replace:
-        before = EvaluationManifest.from_bytes(there, store.url(key))
-        _check_replaceable(before, manifest, what)
-        # Its publisher may have been killed before it wrote the copy.
-        _keep_copy(store, before)
+    if there is not None:
+        _make_way(store, there[0], manifest, what, replace=replace)
     if not store.honours_conditions():
         LOGGER.warning("%s ignores conditional writes: make sure that only one evaluation runs", store.url(""))
     try:
@@ -189,6 +198,32 @@ def _commit(store: Store, manifest: EvaluationManifest, seen: str | None, *, rep
         ) from None
     _keep_copy(store, manifest)
     LOGGER.info("%s is evaluated as %s", what, manifest.evaluation_id)
+
+
+def _make_way(store: Store, there: bytes, manifest: EvaluationManifest, what: str, *, replace: bool) -> None:
+    """Keep what is about to be replaced, or refuse; a damaged one that still names this evaluation is its own."""
+    try:
+        before = _current(store, manifest.first, manifest.last, there)
+    except IntegrityError as error:
+        if not replace and f"evaluations/{manifest.evaluation_id}/".encode() not in there:
+            raise
+        LOGGER.warning("%s. Evaluation %s takes its place", error, manifest.evaluation_id)
+        return
+    if not replace:
+        _check_replaceable(before, manifest, what)
+    # Its publisher may have been killed before it wrote the copy.
+    _keep_copy(store, before)
+
+
+def _current(store: Store, first: Month, last: Month, body: bytes) -> EvaluationManifest:
+    """Read what lies where the manifest of a span should."""
+    where = store.url(manifest_key(first, last))
+    manifest = EvaluationManifest.from_bytes(body, where)
+    if (manifest.first, manifest.last) != (first, last):
+        raise IntegrityError(
+            f"{where} is the manifest of {manifest.first} to {manifest.last}: it was moved or overwritten; {_REMEDY}"
+        )
+    return manifest
 
 
 def _keep_copy(store: Store, manifest: EvaluationManifest) -> None:
@@ -207,13 +242,6 @@ def _check_replaceable(before: EvaluationManifest, manifest: EvaluationManifest,
             f"{what} is evaluated already, and the results known then were {before.known}, now {manifest.known}: "
             "name the delivery that knows the others with --source or --config, or pass --replace"
         )
-
-
-def _body(store: Store, key: str) -> bytes | None:
-    try:
-        return store.get(key)
-    except IntegrityError:
-        return None
 
 
 def _told(parameters: Mapping[str, Any]) -> str:

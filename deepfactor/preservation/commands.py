@@ -15,7 +15,7 @@ from rich.table import Table
 
 from deepfactor.address import configured_address
 from deepfactor.config import INCLUDE
-from deepfactor.errors import StoreError
+from deepfactor.errors import IntegrityError, StoreError
 from deepfactor.months import Month
 from deepfactor.publication import manifest_key, read_manifest
 from deepfactor.store import Store
@@ -23,6 +23,11 @@ from deepfactor.terminal import console, expected_failures, opened_store
 
 if TYPE_CHECKING:
     from deepfactor.preservation.publications import Damage, Publication
+
+_REMEDY = (
+    "Running the month or the evaluation again, with the same configuration and code, writes what is current and "
+    "damaged once more; deepfactor restore brings back from a copy whatever is damaged."
+)
 
 MonthOption = Annotated[str | None, typer.Option("--month", help="As-of month, written YYYY-MM.")]
 AllOption = Annotated[bool, typer.Option("--all", help="All months and evaluations, replaced ones included.")]
@@ -107,12 +112,16 @@ def _check_one(month: str | None, everything: bool) -> None:
 
 
 def _publications(store: Store, month: str | None) -> tuple[list[Publication], list[Damage]]:
-    from deepfactor.preservation.publications import read_publication, read_publications
+    from deepfactor.preservation.publications import Damage, read_publication, read_publications
 
     if month is None:
         return read_publications(store)
-    manifest = read_manifest(store, Month.parse(month))
-    return [read_publication(store, manifest_key(manifest.month))], []
+    as_of = Month.parse(month)
+    try:
+        read_manifest(store, as_of)
+        return [read_publication(store, manifest_key(as_of))], []
+    except IntegrityError as error:
+        return [], [Damage(month, manifest_key(as_of), str(error))]
 
 
 def _print_verification(store: Store, publications: list[Publication], damaged: list[Damage], *, as_json: bool) -> None:
@@ -129,6 +138,8 @@ def _print_verification(store: Store, publications: list[Publication], damaged: 
         return
     for each in damaged:
         console().print(f"{each.what}: {each.reason}", markup=False, highlight=False, soft_wrap=True)
+    if damaged:
+        console().print(_REMEDY, markup=False, highlight=False)
     size = sum(each.size for each in objects) / 1e6
     what = publications[0].what if len(publications) == 1 else f"{len(publications)} publications"
     state = f"{len(damaged)} damaged" if damaged else "all are whole"

@@ -10,6 +10,7 @@ from deepfactor.endpoint import CONNECTIONS
 from deepfactor.errors import IntegrityError, PublicationConflict
 from deepfactor.objects import Reference
 from deepfactor.preservation.publications import Publication, read_publication
+from deepfactor.seals import find
 from deepfactor.store import Store
 
 LOGGER = logging.getLogger(__name__)
@@ -43,9 +44,7 @@ def restore(copy: Store, store: Store, publication: Publication, *, replace: boo
     IntegrityError
         If an object of the copy is missing or is not what its manifest names. The manifest is not written then.
     """
-    tag, there = store.etag(publication.key), None
-    if tag is not None:
-        there = store.get(publication.key)
+    there, tag = find(store, publication.key) or (None, None)
     if there not in (None, publication.body) and not replace:
         raise PublicationConflict(
             f"{store.url(publication.key)} differs from that of the copy, {copy.url(publication.key)}: look at both, "
@@ -65,7 +64,8 @@ def _keep_known(store: Store, key: str, body: bytes) -> None:
     """Write the copy of a manifest that is to be replaced, if it is one."""
     try:
         replaced = read_publication(store, key)
-    except IntegrityError:
+    except IntegrityError as error:
+        LOGGER.warning("%s. The copy's takes its place", error)
         return
     if replaced.current:
         store.put_immutable(replaced.references[-1].key, body)

@@ -49,6 +49,40 @@ def test_damage_is_named_and_the_exit_code_says_so(kept: Store) -> None:
     assert "all are whole" in _call("verify", "--month", "2016-02").stdout
 
 
+def test_a_damaged_manifest_of_a_month_is_named(kept: Store) -> None:
+    body = kept.get("manifests/2016-02.json")
+    overwrite(kept, "manifests/2016-02.json", body.replace(b"linear", b"linean"))
+    told = " ".join(_call("verify", "--month", "2016-02", code=1).stdout.split())
+    assert "manifests/2016-02.json is not what was written" in told
+    assert "run the month again with --replace, or bring it back with deepfactor restore" in told
+    assert "0 publications: 0 objects, 0.0 MB, 1 damaged" in told
+    content = json.loads(_call("verify", "--all", "--json", code=1).stdout)
+    assert [each["key"] for each in content["damaged"]] == ["manifests/2016-02.json"]
+    assert len(content["publications"]) == 7
+    _call("verify", "--month", "2015-01", code=1)
+
+
+def test_a_copy_that_a_killed_publisher_did_not_write_is_named(kept: Store) -> None:
+    remove(kept, "runs/2016-02/cc03/manifest.json")
+    told = " ".join(_call("verify", "--month", "2016-02", code=1).stdout.split())
+    assert "runs/2016-02/cc03/manifest.json: there is no such object" in told
+    assert "Running the month or the evaluation again" in told
+    assert "4 objects, 0.0 MB, 1 damaged" in told
+
+
+def test_a_damaged_manifest_comes_back_from_a_copy(kept: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = kept.url("").rstrip("/")
+    monkeypatch.setenv("DEEPFACTOR_STORE", f"{copy}-new")
+    _call("restore", "--from", copy, "--all")
+    target = kept.below("")
+    target.prefix += "-new"
+    overwrite(target, "manifests/2016-02.json", b"{")
+    month = ("restore", "--from", copy, "--month", "2016-02")
+    assert "pass --replace to restore" in " ".join(_call(*month, code=1).stderr.split())
+    assert "2016-02, run cc03: 1 objects restored" in _call(*month, "--replace").stdout
+    assert "all are whole" in _call("verify", "--all").stdout
+
+
 @pytest.mark.parametrize("command", [["verify"], ["restore", "--from", "s3://deepfactor/copy"]])
 @pytest.mark.parametrize("extent", [[], ["--month", "2016-02", "--all"]])
 def test_one_month_or_all(command: list[str], extent: list[str]) -> None:
