@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from deepfactor.address import configured_address
 from deepfactor.config import INCLUDE
 from deepfactor.errors import DeepfactorError
 from deepfactor.models.progress import Progress, TrainingProgress, log_progress
+from deepfactor.reports.numbers import legible
 from deepfactor.store import Store
 
 
@@ -37,8 +39,24 @@ def expected_failures() -> Iterator[None]:
         yield
     except DeepfactorError as error:
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/bold red]: ", end="")
-        Console(stderr=True).print(str(error), markup=False, highlight=False)
+        Console(stderr=True).print(legible_lines(str(error)), markup=False, highlight=False, emoji=False)
         raise typer.Exit(1) from None
+
+
+def legible_lines(text: str) -> str:
+    """Return a message as a terminal can show it: lines stay lines, and no name in it steers the terminal."""
+    return "\n".join(map(legible, text.split("\n")))
+
+
+class LegibleFormatter(logging.Formatter):
+    """Writes log lines that no name from the data can divide, colour or overwrite."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the message on one line, and below it the trace if there is one."""
+        record.message = legible(record.getMessage().replace("\n", " "))
+        line = self.formatMessage(record)
+        trace = self.formatException(record.exc_info) if record.exc_info else ""
+        return f"{line}\n{legible_lines(trace)}" if trace else line
 
 
 def write_page(path: Path, page: bytes) -> None:

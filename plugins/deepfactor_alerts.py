@@ -25,6 +25,10 @@ FAILURE = "failure"
 
 # The DAG processor and the triggerer have other things to do than to wait for a server.
 _TIMEOUT = 10
+# Of a reason; a name in the data may be long, and chats refuse long messages.
+_LONGEST = 2000
+# By which chats tell links and calls to everybody from text: a reason may quote the data.
+_MARKUP = str.maketrans("<>", "‹›")
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,18 @@ def remember_failure(context: Context) -> None:
             "key": [instance.task_id, instance.map_index],
             "attempt": instance.try_number,
             # A message may quote what a server answered, and that what it was sent.
-            "reason": redact(reason),
+            "reason": _harmless(str(redact(reason))),
             "log": instance.log_url,
         },
     )
+
+
+def _harmless(reason: str) -> str:
+    """Return a reason on one line, so that no name in the data can look like a line of a log or of the message."""
+    from deepfactor.reports.numbers import legible
+
+    text = legible(" ".join(reason.split())).translate(_MARKUP)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… (the log has all of it)"
 
 
 class FailedRun(BaseNotifier):

@@ -9,6 +9,8 @@ _MINUS = "\N{MINUS SIGN}"
 _UNKNOWN = "\N{EN DASH}"
 
 _UNITS = ("bytes", "kB", "MB", "GB")
+# Characters that steer, and those that begin a new line or paragraph.
+_STEERING = frozenset({"Cc", "Cf", "Zl", "Zp"})
 
 
 def percent(fraction: float | None, digits: int = 2, signed: bool = True) -> str:
@@ -75,4 +77,4 @@ def legible(text: str) -> str:
     >>> legible("7203" + chr(27) + "[31m")
     '7203�[31m'
     """
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(each) in {"Cc", "Cf"} else each for each in text)
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(each) in _STEERING else each for each in text)
