@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -112,10 +113,10 @@ def export_command(
     with expected_failures():
         as_of = Month.parse(month)
         path = to or Path(f"{model}-{as_of}.keras")
-        card_path = path.with_suffix(".json")
         if path.suffix != ".keras":
             raise typer.BadParameter(f"Keras opens only files that end in .keras, not {path}", param_hint="--to")
-        there = [str(each) for each in (path, card_path) if each.exists()]
+        card_path = path.with_suffix(".json")
+        there = [str(each) for each in (path, card_path) if os.path.lexists(each)]
         if there and not force:
             raise typer.BadParameter(f"{' and '.join(there)} would be overwritten: pass --force", param_hint="--to")
         with opened_store() as store:

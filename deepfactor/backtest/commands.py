@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,8 @@ def backtest_command(
     What is done is kept: after a stop of any kind the same command goes on where it was. Without --models, --stocks and
     --members the runs are those of `deepfactor run`.
     """
+    if memory is not None and not math.isfinite(memory):
+        raise typer.BadParameter("must be a finite number", param_hint="--memory")
     from deepfactor.backtest.engine import run_backtest
     from deepfactor.backtest.results import store_results
     from deepfactor.backtest.terminal import failures_text, shown_progress, summary_table

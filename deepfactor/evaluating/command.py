@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,9 @@ from rich.text import Text
 
 from deepfactor.months import Month
 from deepfactor.terminal import console, expected_failures, opened_store, write_page
+
+# Each month of the span is looked for in the store, and no exchange has published figures for longer.
+_MOST_MONTHS = 600
 
 
 def evaluate_command(
@@ -23,10 +28,11 @@ def evaluate_command(
         Path | None, typer.Option(help="Configuration file that says how the delivery is read, and where it lies.")
     ] = None,
     basis_points: Annotated[
-        float | None, typer.Option(help="Costs of each purchase and each sale; 10 if not given.")
+        float | None, typer.Option(min=0, help="Costs of each purchase and each sale; 10 if not given.")
     ] = None,
     missing_return: Annotated[
-        float | None, typer.Option(help="What a stock without a return earns in a portfolio, a fraction; else 0.")
+        float | None,
+        typer.Option(min=-1, help="What a stock without a return earns in a portfolio; 0 if not given."),
     ] = None,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Portfolios that were tried, if more than the models evaluated.")
@@ -43,7 +49,7 @@ def evaluate_command(
     Only published months are read. A month whose result is not known yet is scored as soon as a later month is
     published; with --source or --config the month after it is fetched and described for its returns.
     """
-    if html is not None and html.exists() and not force:
+    if html is not None and os.path.lexists(html) and not force:
         raise typer.BadParameter(f"{html} would be overwritten: pass --force", param_hint="--html")
 
     from deepfactor.config import DEFAULT_CONFIG, load_config
@@ -55,12 +61,15 @@ def evaluate_command(
     from deepfactor.reports.evaluation.page import NAME
 
     given = {"missing_return": missing_return, "basis_points": basis_points}
+    if strange := [name for name, value in given.items() if value is not None and not math.isfinite(value)]:
+        raise typer.BadParameter("must be a finite number", param_hint=f"--{strange[0].replace('_', '-')}")
     parameters = Parameters(**{name: value for name, value in given.items() if value is not None}, trials=trials)
     with expected_failures(), opened_store() as store:
         settings = load_config(config or DEFAULT_CONFIG, source) if (config or source) else None
-        evaluation, manifest = evaluate(
-            store, Month.parse(first), Month.parse(last), parameters, config=settings, replace=replace
-        )
+        start, end = Month.parse(first), Month.parse(last)
+        if end - start >= _MOST_MONTHS:
+            raise typer.BadParameter(f"{start} to {end} are more than {_MOST_MONTHS} months", param_hint="--from, --to")
+        evaluation, manifest = evaluate(store, start, end, parameters, config=settings, replace=replace)
         if html is not None:
             write_page(html, store.read(manifest.named_objects[NAME]))
         if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +41,7 @@ def explain_command(
         raise typer.BadParameter(
             "name a stock with --security, or a portfolio with --portfolio", param_hint="--security"
         )
-    if html is not None and html.exists() and not force:
+    if html is not None and os.path.lexists(html) and not force:
         raise typer.BadParameter(f"{html} would be overwritten: pass --force", param_hint="--html")
 
     from deepfactor.explaining import subjects

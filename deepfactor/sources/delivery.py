@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -106,7 +107,8 @@ def open_delivery(folder: str, largest: int = LARGEST_FILE) -> Delivery:
         if not folder.startswith("s3://"):
             raise ConfigurationError(f"the source {folder} is neither a folder nor of the form s3://bucket/prefix")
         return S3Delivery(DeliveredObjects.of(Store.open(folder)), largest)
-    if not Path(folder).is_dir():
+    # A name that no file system takes is that of no folder, too.
+    if not os.path.isdir(folder):  # noqa: PTH112 - pathlib raises for such names
         raise ConfigurationError(
             f"the source's folder {folder} does not exist: pass --source with the delivery's, "
             "or land a simulated market there with deepfactor simulate"
