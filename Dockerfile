@@ -11,11 +11,12 @@ ARG PYTHON_IMAGE=python:3.13.14-slim-trixie
 FROM ${PYTHON_IMAGE} AS packages
 RUN python3 -m venv /opt/venv
 COPY requirements.txt ./
-# The lock names every package, and each has a wheel: nothing is resolved or compiled, so no compiler is needed.
+# The lock names every package, by its bytes, and each has a wheel: nothing is resolved or compiled, so no compiler is needed.
 RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=secret,id=certificates,target=/etc/ssl/certs/pip.pem \
-    /opt/venv/bin/pip install --disable-pip-version-check --no-deps --only-binary :all: --requirement requirements.txt \
+    /opt/venv/bin/pip install --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+        --requirement requirements.txt \
     && /opt/venv/bin/pip check
 # The checkout is a layer of its own: this one, by far the largest, changes with the lock only.
 RUN echo /opt/deepfactor > "$(echo /opt/venv/lib/python3.*/site-packages)/deepfactor.pth" \

@@ -99,7 +99,7 @@ def test_airflow_has_every_setting() -> None:
 
 def test_versions_are_those_of_the_lock() -> None:
     lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    assert re.search(rf"^apache-airflow==({re.escape(VALUES['airflowVersion'])})$", lock, re.MULTILINE)
+    assert re.search(rf"^apache-airflow==({re.escape(VALUES['airflowVersion'])}) \\$", lock, re.MULTILINE)
     assert re.search(r"^apache-airflow-providers-cncf-kubernetes==", lock, re.MULTILINE)
 
 
