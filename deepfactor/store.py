@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from deepfactor.endpoint import CONNECTIONS, connect, explained
-from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, StoreError, StoreUnreachable
+from deepfactor.calls import Calls
+from deepfactor.endpoint import CONNECTIONS, REPAIR, connect
+from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, StoreUnreachable
 from deepfactor.objects import Reference, frame_to_bytes, json_to_bytes
+from deepfactor.patience import DEFAULT, Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-LOGGER = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -30,10 +27,15 @@ class Store:
     """A bucket and a prefix in it.
 
     Every key is relative to the prefix. Bodies are held in memory: the largest is some tens of megabytes.
+
+    What the store answers is not trusted. A call that is not answered, not in time or not wholly, is made again, and
+    so is a read that brings other bytes than were written, and a write that cannot be read back; a few times, then it
+    fails. Every call may be made twice: the same key is written with the same bytes, or conditionally.
     """
 
-    def __init__(self, client: S3Client, bucket: str, prefix: str = "") -> None:
+    def __init__(self, client: S3Client, bucket: str, prefix: str = "", patience: Patience = DEFAULT) -> None:
         self._client = client
+        self._calls = Calls(client, bucket, patience)
         self.bucket = bucket
         self.prefix = prefix.strip("/")
 
@@ -44,6 +46,7 @@ class Store:
         endpoint: str | None = None,
         access_key: str | None = None,
         secret_key: str | None = None,
+        patience: Patience = DEFAULT,
     ) -> Store:
         """Connect to ``s3://bucket/prefix``.
 
@@ -55,6 +58,8 @@ class Store:
             Address of the S3 service; none: what the usual AWS variables say.
         access_key, secret_key
             Credentials; none: the usual AWS variables and files.
+        patience
+            How long to wait for an answer, and how often to ask again.
 
         Raises
         ------
@@ -67,14 +72,14 @@ class Store:
         bucket, _, prefix = rest.partition("/")
         if scheme != "s3" or not bucket:
             raise ConfigurationError(f"the store {url!r} is not of the form s3://bucket/prefix")
-        client = connect(endpoint, access_key, secret_key)
-        store = cls(client, bucket, prefix)
-        store._call("reach", "", lambda: client.head_bucket(Bucket=bucket))
+        client = connect(endpoint, access_key, secret_key, patience)
+        store = cls(client, bucket, prefix, patience)
+        store._calls.reach()
         return store
 
     def below(self, prefix: str) -> Store:
         """Return the part of the store below a prefix."""
-        return Store(self._client, self.bucket, self._full(prefix))
+        return Store(self._client, self.bucket, self._full(prefix), self._calls.patience)
 
     def put(self, key: str, body: bytes) -> Reference:
         """Write an object and read it back.
@@ -82,21 +87,19 @@ class Store:
         Raises
         ------
         IntegrityError
-            If what comes back is not what was written.
+            If the store accepts it again and again, and what comes back is not what was written.
         """
         reference = Reference.to(key, body)
-        self._call("write", key, lambda: self._client.put_object(Bucket=self.bucket, Key=self._full(key), Body=body))
-        self.verify(reference)
-        return reference
+        for _ in self._calls.patience.rounds():
+            self._calls.write(self._full(key), body)
+            if self.holds(reference):
+                return reference
+        raise self._lost(key)
 
     def put_immutable(self, key: str, body: bytes) -> Reference:
         """Write an object whose key names its content, unless it is there already."""
         reference = Reference.to(key, body)
-        try:
-            self.verify(reference)
-        except IntegrityError:
-            return self.put(key, body)
-        return reference
+        return reference if self.holds(reference) else self.put(key, body)
 
     def put_frame(self, key: str, frame: pl.DataFrame) -> Reference:
         """Write a frame as Parquet; the same frame gives the same bytes."""
@@ -122,20 +125,33 @@ class Store:
         ------
         PublicationConflict
             If an object is there, or is no longer the one that may be replaced.
+        IntegrityError
+            If the store accepts it again and again, and it is not there.
+        StoreUnreachable
+            If the store refuses it for the sake of another that it does not show.
         """
         reference = Reference.to(key, body)
-        put = partial(self._client.put_object, Bucket=self.bucket, Key=self._full(key), Body=body)
-        try:
-            if replacing is None:
-                self._call("commit", key, lambda: put(IfNoneMatch="*"))
-            else:
-                self._call("commit", key, lambda: put(IfMatch=replacing))
-        except PublicationConflict:
-            # A retry after a lost answer meets our own object.
-            if self.get(key) != body:
-                raise
-        self.verify(reference)
-        return reference
+        condition = {"IfNoneMatch": "*"} if replacing is None else {"IfMatch": replacing}
+        refused: PublicationConflict | None = None
+        for _ in self._calls.patience.rounds():
+            try:
+                self._calls.write(self._full(key), body, **condition)
+                refused = None
+            except PublicationConflict as conflict:
+                refused = conflict
+            there, tag = self.find(key) or (None, None)
+            # It may have been refused and be there: a retry after a lost answer meets our own object.
+            if there == body:
+                return reference
+            # What may be replaced is no reason to refuse: then this read tells of the past.
+            if refused is not None and tag != replacing:
+                raise refused
+        if refused is None:
+            raise self._lost(key)
+        raise StoreUnreachable(
+            f"cannot commit {self.url(key)}: the store refuses it because of another writer, and shows nothing that "
+            "another has written; run the month again later"
+        )
 
     def get(self, key: str) -> bytes:
         """Read an object whose checksum is not known.
@@ -143,7 +159,7 @@ class Store:
         Raises
         ------
         IntegrityError
-            If there is none.
+            If there is none, or its bytes are not those that were written.
         """
         return self.get_tagged(key)[0]
 
@@ -153,14 +169,22 @@ class Store:
         Raises
         ------
         IntegrityError
-            If there is none.
+            If there is none, or its bytes are not those that were written.
         """
+        found = self.find(key)
+        if found is None:
+            raise self._missing(key)
+        return found
 
-        def read() -> tuple[bytes, str]:
-            answer = self._client.get_object(Bucket=self.bucket, Key=self._full(key))
-            return answer["Body"].read(), answer["ETag"]
+    def find(self, key: str) -> tuple[bytes, str] | None:
+        """Read an object whose checksum is not known, with its entity tag; none if there is no object.
 
-        return self._call("read", key, read)
+        Raises
+        ------
+        IntegrityError
+            If its bytes are not those that were written.
+        """
+        return self._calls.read(self._full(key))
 
     def read(self, reference: Reference) -> bytes:
         """Read an object and check it against its reference.
@@ -170,14 +194,18 @@ class Store:
         IntegrityError
             If it is missing or its bytes differ.
         """
-        body = self.get(reference.key)
-        found = Reference.to(reference.key, body)
-        if found != reference:
-            raise IntegrityError(
-                f"{self.url(reference.key)} is not what was written: expected {reference.size} bytes with SHA-256 "
-                f"{reference.sha256}, found {found.size} bytes with {found.sha256}; run the month again"
-            )
-        return body
+        found = self._calls.read(self._full(reference.key), reference)
+        if found is None:
+            raise self._missing(reference.key)
+        return found.body
+
+    def holds(self, reference: Reference) -> bool:
+        """Tell whether an object is there and its bytes are those of the reference."""
+        try:
+            found = self._calls.read(self._full(reference.key))
+        except IntegrityError:
+            return False
+        return found is not None and Reference.to(reference.key, found.body) == reference
 
     def read_frame(self, reference: Reference) -> pl.DataFrame:
         """Read a Parquet object and check it against its reference."""
@@ -207,12 +235,7 @@ class Store:
 
     def etag(self, key: str) -> str | None:
         """Return the entity tag of an object, none if there is no object."""
-        try:
-            return self._call(
-                "look at", key, lambda: self._client.head_object(Bucket=self.bucket, Key=self._full(key))["ETag"]
-            )
-        except IntegrityError:
-            return None
+        return self._calls.tag(self._full(key))
 
     def list(self, prefix: str) -> list[str]:
         """Return the keys below a prefix, sorted."""
@@ -220,15 +243,8 @@ class Store:
 
     def etags(self, prefix: str) -> dict[str, str]:
         """Return the entity tags of the objects below a prefix, by key."""
-
-        def read() -> dict[str, str]:
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self._full(prefix)
-            )
-            return {each["Key"]: each["ETag"] for page in pages for each in page.get("Contents", [])}
-
         start = len(self.prefix) + 1 if self.prefix else 0
-        return {key[start:]: tag for key, tag in self._call("list", prefix, read).items()}
+        return {key[start:]: tag for key, tag in self._calls.tags(self._full(prefix)).items()}
 
     def honours_conditions(self) -> bool:
         """Probe whether the endpoint refuses a conditional write whose condition does not hold.
@@ -244,30 +260,27 @@ class Store:
                 return True
             return False
         finally:
-            self._call("delete", key, lambda: self._client.delete_object(Bucket=self.bucket, Key=self._full(key)))
+            self._calls.delete(self._full(key))
 
     def url(self, key: str) -> str:
         """Return the address of an object for people."""
-        return f"s3://{self.bucket}/{self._full(key)}"
+        return self._calls.url(self._full(key))
 
     def _full(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
 
     def _call(self, verb: str, key: str, action: Callable[[], _T]) -> _T:
-        try:
-            return action()
-        except ClientError as error:
-            raise explained(error, verb, self.url(key)) from None
-        except NoCredentialsError:
-            raise StoreError(
-                f"no credentials to {verb} {self.url(key)}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                "or the Airflow connection"
-            ) from None
-        except BotoCoreError as error:
-            raise StoreUnreachable(
-                f"cannot {verb} {self.url(key)} at {self._client.meta.endpoint_url}: {error}; "
-                "check that the store runs and that the endpoint is right"
-            ) from None
+        return self._calls.make(verb, self._full(key), action)
+
+    def _missing(self, key: str) -> IntegrityError:
+        return IntegrityError(f"cannot read {self.url(key)}: there is no such object; {REPAIR}")
+
+    def _lost(self, key: str) -> IntegrityError:
+        return IntegrityError(
+            f"{self.url(key)} was written {self._calls.patience.attempts} times, and what comes back is something "
+            "else or nothing: the store accepts writes and loses them, most likely because its disk or quota is full; "
+            "make room there, and run the month again"
+        )
 
 
 def verify_all(store: Store, references: Sequence[Reference]) -> None:
