@@ -37,6 +37,8 @@ _NAMES_SHOWN = 500
 # In characters, lines of a quoted field included. Python holds a row as sixty times as many bytes.
 _LONGEST_ROW = 1_000_000
 _CHUNK = 1 << 20
+# How many bytes deflate can pack into one.
+_MOST_PACKED = 1_032
 
 
 def unpacked(name: str, body: bytes, largest: int) -> bytes:
@@ -56,16 +58,21 @@ def unpacked(name: str, body: bytes, largest: int) -> bytes:
     SourceError
         If it is damaged, or holds more.
     """
-    chunks, size = [], 0
+    size = 0
     try:
-        with gzip.open(BytesIO(body)) as content:
-            while chunk := content.read(_CHUNK):
+        # Only what could be too large is unpacked twice: once to see, and to keep nothing of it.
+        if len(body) > largest // _MOST_PACKED:
+            for chunk in _chunks(body):
                 size += len(chunk)
                 check_size(name, size, largest, "unpacks to")
-                chunks.append(chunk)
+        return b"".join(_chunks(body))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(f"{name} is not a whole gzip file: {error}; deliver the file again") from None
-    return b"".join(chunks)
+
+
+def _chunks(body: bytes) -> Iterator[bytes]:
+    with gzip.open(BytesIO(body)) as content:
+        yield from iter(partial(content.read, _CHUNK), b"")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,15 @@ from typing import Protocol
 
 from deepfactor.config import LARGEST_FILE, is_remote
 from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, SourceError
-from deepfactor.sources.snapshot import Snapshot, changed, check_size, read_whole
+from deepfactor.sources.snapshot import (
+    Fingerprint,
+    changed,
+    check_size,
+    digest_of,
+    fingerprint_of,
+    has_digest,
+    read_whole,
+)
 from deepfactor.store import Store
 
 _FETCHED_AT_ONCE = 8
@@ -130,9 +138,8 @@ class FolderDelivery:
 
     root: Path
     largest: int = LARGEST_FILE
-    _listed: dict[str, list[Path]] = field(default_factory=dict, repr=False, compare=False)
-    _read: dict[DeliveredFile, Snapshot] = field(default_factory=dict, repr=False, compare=False)
-    _confirmed: dict[DeliveredFile, Snapshot] = field(default_factory=dict, repr=False, compare=False)
+    _listed: dict[str, dict[Path, Fingerprint]] = field(default_factory=dict, repr=False, compare=False)
+    _read: dict[Path, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -147,9 +154,8 @@ class FolderDelivery:
         SourceError
             If one is a link that leads out of the folder, or the folder cannot be listed.
         """
-        paths = self._paths(pattern)
-        self._listed[pattern] = paths
-        return [DeliveredFile(str(path), path) for path in paths]
+        self._listed[pattern] = self._listing(pattern)
+        return [DeliveredFile(str(path), path) for path in self._listed[pattern]]
 
     def read(self, file: DeliveredFile) -> bytes:
         """Return all of a file.
@@ -161,38 +167,42 @@ class FolderDelivery:
         SourceError
             If it cannot be read, or is too large.
         """
-        body, self._read[file] = read_whole(file.path, file.name, self.largest)
+        body = read_whole(file.path, file.name, self.largest)
+        self._read[file.path] = digest_of(body)
         return body
 
     def confirm(self) -> None:
         """Require that what has been listed and read is still the same.
+
+        What is rewritten within a moment shows in the bytes, what is rewritten later in the file's times.
 
         Raises
         ------
         SourceChanged
             Naming the file that is not.
         """
-        fault = next((file.name for file, each in self._confirmed.items() if not each.same_file(file.path)), None)
-        fault = fault or next((file.name for file, each in self._read.items() if not each.same_bytes(file.path)), None)
-        fault = fault or next((pattern for pattern, each in self._listed.items() if self._paths(pattern) != each), None)
-        # What was rewritten at once shows in the bytes, what is rewritten later in the file's times.
-        self._confirmed.update(self._read)
+        others = [path for path, digest in self._read.items() if not has_digest(path, digest)]
+        for pattern, listed in self._listed.items():
+            others += sorted(path for path, _ in listed.items() ^ self._listing(pattern).items())
         self._read.clear()
-        if fault is not None:
-            self._confirmed.clear()
+        if others:
             self._listed.clear()
-            raise changed(fault)
+            raise changed(str(others[0]))
 
-    def _paths(self, pattern: str) -> list[Path]:
+    def _listing(self, pattern: str) -> dict[Path, Fingerprint]:
+        """Return the files that match a glob, sorted by their path."""
         root = self.root.resolve()
         try:
             paths = sorted(path for path in self.root.glob(pattern) if path.is_file())
             outside = [path for path in paths if not path.resolve().is_relative_to(root)]
+            listed = {path: fingerprint_of(path.stat()) for path in paths}
+        except FileNotFoundError as error:
+            raise changed(str(error.filename)) from None
         except OSError as error:
             raise SourceError(f"{self.root}/{pattern}: cannot be listed ({error.strerror})") from None
         if outside:
             raise SourceError(f"{outside[0]} leads out of the source's folder {self.root}: put the file itself there")
-        return paths
+        return listed
 
 
 class DeliveredObjects(Store):
@@ -294,7 +304,7 @@ class S3Delivery:
         SourceError
             If the temporary file cannot be read.
         """
-        return read_whole(file.path, file.name, self._largest)[0]
+        return read_whole(file.path, file.name, self._largest)
 
     def confirm(self) -> None:
         """Require that what has been listed still has the same entity tags.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from deepfactor.errors import SourceChanged, SourceError
@@ -15,44 +14,12 @@ Fingerprint = tuple[int, int, int, int, int]
 """Device, inode, size, and the times of the last change of content and of anything, in nanoseconds."""
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """A file's bytes at one moment.
-
-    Attributes
-    ----------
-    fingerprint
-        Of the file before and after it was read.
-    sha256
-        Of the bytes. Times of a file may be as coarse as two seconds: what is rewritten at once, at the same length,
-        has the same fingerprint.
-    """
-
-    fingerprint: Fingerprint
-    sha256: str
-
-    def same_file(self, path: Path) -> bool:
-        """Tell whether the file has not been touched since."""
-        try:
-            return fingerprint_of(path.stat()) == self.fingerprint
-        except OSError:
-            return False
-
-    def same_bytes(self, path: Path) -> bool:
-        """Tell whether the file, read again, has the same bytes."""
-        try:
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256 and self.same_file(path)
-        except OSError:
-            return False
-
-
 def fingerprint_of(found: os.stat_result) -> Fingerprint:
     """Return what changes with a file."""
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def read_whole(path: Path, name: str, largest: int) -> tuple[bytes, Snapshot]:
+def read_whole(path: Path, name: str, largest: int) -> bytes:
     """Read a file once; nothing of it is looked at again.
 
     Parameters
@@ -88,8 +55,25 @@ def read_whole(path: Path, name: str, largest: int) -> tuple[bytes, Snapshot]:
         raise SourceError(f"{name} cannot be read ({error.strerror}): make it readable, or deliver it again") from None
     if after != before or length != size or replaced:
         raise changed(name)
-    body = b"".join(chunks)
-    return body, Snapshot(before, hashlib.sha256(body).hexdigest())
+    return b"".join(chunks)
+
+
+def digest_of(body: bytes) -> str:
+    """Return the SHA-256 of what was read of a file."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def has_digest(path: Path, digest: str) -> bool:
+    """Tell whether a file, read again, has the same bytes.
+
+    Times of a file may be as coarse as two seconds: what is rewritten at once, at the same length, has the same
+    fingerprint.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+    except OSError:
+        return False
 
 
 def check_size(name: str, size: int, largest: int, what: str = "has") -> None:

@@ -13,6 +13,7 @@ from deepfactor.pages.shelf import Shelf
 from deepfactor.stack.layout import BUCKET
 from deepfactor.stack.object_store import Endpoint
 from tests.evaluating.made_span import FIRST
+from tests.faults.inputs import bombs
 from tests.faults.inputs.fuzzing import run
 from tests.faults.tally import Tally
 from tests.pages.made import publish_month
@@ -29,6 +30,8 @@ _GROWTH = {
     "arguments": 600_000_000,
 }
 _FULL = 10_000
+# To make the files takes most of it.
+_GROWTH_OF_BOMBS = 700_000_000
 
 
 def _count(tally: Tally, kind: str, count: int, environment: dict[str, str] | None = None) -> None:
@@ -54,6 +57,16 @@ def _count(tally: Tally, kind: str, count: int, environment: dict[str, str] | No
 )
 def test_what_is_read(kind: str, fault: str, tally: Callable[[str], Tally], cases: Callable[[int, int], int]) -> None:
     _count(tally(fault), kind, cases(_FULL, 300))
+
+
+def test_bombs(tally: Callable[[str], Tally]) -> None:
+    count = tally("files that would fill the memory")
+    outcome = run("bombs", len(bombs.NAMES))
+    for number, name in enumerate(bombs.NAMES):
+        with count.case(name):
+            assert number not in outcome.violations, outcome.violations[number]
+            count.ended(outcome.ended[number])
+    assert 0 < outcome.grown <= _GROWTH_OF_BOMBS, f"the process has grown by {outcome.grown / 1e6:.0f} MB"
 
 
 @pytest.fixture(scope="module")
