@@ -14,7 +14,7 @@ from deepfactor.objects import Reference
 from deepfactor.reports.month import MonthReport
 from deepfactor.runs import Run
 from deepfactor.schemas import ATTRIBUTION, CORRELATIONS, PORTFOLIOS
-from deepfactor.seals import find, seal, unseal
+from deepfactor.seals import seal, unseal
 from deepfactor.store import Store, verify_all
 
 LOGGER = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ def find_manifest(store: Store, month: Month) -> Manifest | None:
     IntegrityError
         If it is damaged, or another month's.
     """
-    there = find(store, manifest_key(month))
+    there = store.find(manifest_key(month))
     return None if there is None else _current(store, month, there[0])
 
 
@@ -280,7 +280,7 @@ def commit(store: Store, manifest: Manifest, *, replace: bool) -> bool:
         replaced.
     """
     key, body = manifest_key(manifest.month), manifest.to_bytes()
-    there = find(store, key)
+    there = store.find(key)
     verify_all(store, [*manifest.objects, *manifest.inputs])
     if there is not None and there[0] == body:
         store.put_immutable(copy_key(manifest), body)
@@ -292,8 +292,8 @@ def commit(store: Store, manifest: Manifest, *, replace: bool) -> bool:
         LOGGER.warning("%s ignores conditional writes: make sure that only one publisher runs", store.url(""))
     try:
         store.commit(key, body, replacing=None if there is None else there[1])
-    except (PublicationConflict, IntegrityError) as error:
-        raise _overtaken(store, manifest, error) from None
+    except PublicationConflict as conflict:
+        raise _overtaken(store, manifest, conflict) from None
     store.put_immutable(copy_key(manifest), body)
     LOGGER.info("%s is published as run %s", manifest.month, manifest.run_id)
     return True
@@ -317,11 +317,11 @@ def _make_way(store: Store, there: bytes, manifest: Manifest, *, replace: bool) 
     store.put_immutable(copy_key(published), there)
 
 
-def _overtaken(store: Store, manifest: Manifest, error: StoreError) -> StoreError:
+def _overtaken(store: Store, manifest: Manifest, conflict: PublicationConflict) -> PublicationConflict:
     """Return what a publisher is told that lost: by whom it was overtaken, or else what happened."""
     winner = find_manifest(store, manifest.month)
     if winner is None or winner.run_id == manifest.run_id:
-        return error
+        return conflict
     return PublicationConflict(
         f"{manifest.month} was published as run {winner.run_id} while this run {manifest.run_id} was being published, "
         "and that one stands; look at both, and pass --replace to publish this one in its place"

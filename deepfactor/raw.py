@@ -12,7 +12,7 @@ import polars as pl
 
 from deepfactor.config import Config
 from deepfactor.endpoint import CONNECTIONS
-from deepfactor.errors import HistoryError, IntegrityError
+from deepfactor.errors import HistoryError
 from deepfactor.months import Month, Window, last_session
 from deepfactor.objects import Reference, frame_to_bytes
 from deepfactor.panel import check_history
@@ -153,10 +153,8 @@ class RawObjects:
 
     def _mended(self, place: tuple[str, date], put: tuple[pl.DataFrame, Reference]) -> Reference:
         rows, reference = put
-        try:
-            self._store.verify(reference)
-        except IntegrityError as error:
-            LOGGER.warning("%s is written again: %s", reference.key, error)
+        if not self._store.holds(reference):
+            LOGGER.warning("%s is damaged or lost, and is written again", self._store.url(reference.key))
             self._store.put(reference.key, _encoded(place[0], rows))
         return reference
 

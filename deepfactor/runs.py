@@ -16,7 +16,7 @@ from deepfactor.months import Month
 from deepfactor.objects import Reference, json_to_bytes
 from deepfactor.provenance import code_version
 from deepfactor.scratch import scratch
-from deepfactor.seals import find, seal, unseal
+from deepfactor.seals import seal, unseal
 from deepfactor.store import Store, verify_all
 
 LOGGER = logging.getLogger(__name__)
@@ -183,7 +183,7 @@ def read_record(run: Run, store: Store, step: str) -> StepRecord:
 
 def _find_record(run: Run, store: Store, step: str) -> StepRecord | None:
     key = run.key(f"steps/{step}.json")
-    there = find(store, key)
+    there = store.find(key)
     if there is None:
         return None
     content = unseal(there[0], store.url(key), f"the record of {step}", _REMEDY)
@@ -219,7 +219,7 @@ def _check_same(run: Run, store: Store, config: Config) -> None:
 
 
 def _inputs(run: Run, store: Store) -> dict[str, Any]:
-    there = find(store, run.key("inputs.json"))
+    there = store.find(run.key("inputs.json"))
     if there is None:
         raise IntegrityError(
             f"run {run.run_id} of {run.month} has no {store.url(run.key('inputs.json'))}: ingest first"

@@ -9,7 +9,6 @@ from typing import Any
 
 from deepfactor.errors import IntegrityError
 from deepfactor.objects import json_to_bytes
-from deepfactor.store import Store
 
 _SEAL = "sha256"
 
@@ -48,21 +47,6 @@ def unseal(body: bytes, where: str, what: str, remedy: str) -> dict[str, Any]:
     if _sealed_again(content) != body:
         raise IntegrityError(f"{where} is not what was written, its checksum is not that of its content; {remedy}")
     return content
-
-
-def find(store: Store, key: str) -> tuple[bytes, str] | None:
-    """Return an object with its entity tag, none if there is no object.
-
-    Raises
-    ------
-    IntegrityError
-        If it is there and cannot be read.
-    """
-    try:
-        return store.get_tagged(key)
-    except IntegrityError:
-        # If it is there, another process has just written it, or what came was not whole.
-        return store.get_tagged(key) if store.exists(key) else None
 
 
 def _sealed_again(content: Mapping[str, Any]) -> bytes | None:

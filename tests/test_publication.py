@@ -7,7 +7,6 @@ import pytest
 
 from deepfactor.errors import IntegrityError, PublicationConflict
 from deepfactor.months import Month
-from deepfactor.objects import Reference
 from deepfactor.publication import Manifest, commit, copy_key, find_manifest, manifest_key, open_month, read_manifest
 from deepfactor.reports.month import MonthReport, render_month
 from deepfactor.store import Store
@@ -75,6 +74,7 @@ def _made(store: Store, run_id: str, month: Month = MONTH) -> Manifest:
 class Meanwhile(Store):
     """A store in which another run publishes between the look at the manifest and the commit."""
 
+    mine: Manifest
     other: Manifest
 
     def honours_conditions(self) -> bool:
@@ -85,13 +85,15 @@ class Meanwhile(Store):
 class Overtaking(Store):
     """A store in which another run replaces the manifest between its commit and its being read back."""
 
+    mine: Manifest
     other: Manifest
 
-    def verify(self, reference: Reference) -> None:
+    def find(self, key: str) -> tuple[bytes, str] | None:
         plain = Store(self._client, self.bucket, self.prefix)
-        if reference.key == manifest_key(MONTH):
+        there = plain.find(key)
+        if key == manifest_key(MONTH) and there is not None and there[0] == self.mine.to_bytes():
             commit(plain, self.other, replace=True)
-        plain.verify(reference)
+        return plain.find(key)
 
 
 class TestCommit:
@@ -102,7 +104,7 @@ class TestCommit:
     ) -> None:
         mine, other = _made(store, "a1"), _made(store, "b2")
         raced = kind(store._client, store.bucket, store.prefix)
-        raced.other = other
+        raced.mine, raced.other = mine, other
         text = "2016-02 was published as run b2 while this run a1 was being published, .* pass --replace to publish"
         with pytest.raises(PublicationConflict, match=text):
             commit(raced, mine, replace=replace)
@@ -115,7 +117,7 @@ class TestCommit:
         self, store: Store, kind: type[Meanwhile | Overtaking]
     ) -> None:
         raced = kind(store._client, store.bucket, store.prefix)
-        raced.other = _made(store, "a1")
+        raced.mine = raced.other = _made(store, "a1")
         assert commit(raced, raced.other, replace=False)
         assert store.get(copy_key(raced.other)) == raced.other.to_bytes()
 

@@ -15,8 +15,7 @@ from deepfactor.months import Month
 from deepfactor.objects import Reference, json_to_bytes
 from deepfactor.publication import Manifest
 from deepfactor.runs import StepRecord
-from deepfactor.seals import find, seal, unseal
-from deepfactor.store import Store
+from deepfactor.seals import seal, unseal
 
 _OBJECTS = {name: Reference.to(f"runs/2016-02/0a/{name}", name.encode()) for name in ("a.json", "b.parquet")}
 _MONTH = Manifest(
@@ -109,10 +108,3 @@ def test_nothing_can_be_cut_off_added_or_written_otherwise(
 def test_what_is_no_manifest(body: bytes, message: str) -> None:
     with pytest.raises(IntegrityError, match=message):
         Manifest.from_bytes(body, "here")
-
-
-@pytest.mark.integration
-def test_what_is_there_is_told_from_what_is_not(store: Store) -> None:
-    assert find(store, "manifests/2016-02.json") is None
-    store.put("manifests/2016-02.json", b"a body")
-    assert find(store, "manifests/2016-02.json") == (b"a body", store.etag("manifests/2016-02.json"))

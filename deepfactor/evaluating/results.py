@@ -20,7 +20,7 @@ from deepfactor.evaluating.summary import summary
 from deepfactor.months import Month
 from deepfactor.objects import Reference, frame_to_bytes, json_to_bytes
 from deepfactor.reports.numbers import figure
-from deepfactor.seals import find, seal, unseal
+from deepfactor.seals import seal, unseal
 from deepfactor.store import Store
 
 LOGGER = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def find_evaluation(store: Store, first: Month, last: Month) -> EvaluationManife
     IntegrityError
         If it is damaged, or another span's.
     """
-    there = find(store, manifest_key(first, last))
+    there = store.find(manifest_key(first, last))
     return None if there is None else _current(store, first, last, there[0])
 
 
@@ -181,7 +181,7 @@ def publish(
 def _commit(store: Store, manifest: EvaluationManifest, seen: str | None, *, replace: bool) -> None:
     key, body = manifest_key(manifest.first, manifest.last), manifest.to_bytes()
     what = f"{manifest.first} to {manifest.last}"
-    there = find(store, key)
+    there = store.find(key)
     if there is not None and there[0] == body:
         _keep_copy(store, manifest)
         LOGGER.info("%s is evaluated already, as %s: nothing new", what, manifest.evaluation_id)

@@ -24,11 +24,6 @@ from deepfactor.terminal import console, expected_failures, opened_store
 if TYPE_CHECKING:
     from deepfactor.preservation.publications import Damage, Publication
 
-_REMEDY = (
-    "Running the month or the evaluation again, with the same configuration and code, writes what is current and "
-    "damaged once more; deepfactor restore brings back from a copy whatever is damaged."
-)
-
 MonthOption = Annotated[str | None, typer.Option("--month", help="As-of month, written YYYY-MM.")]
 AllOption = Annotated[bool, typer.Option("--all", help="All months and evaluations, replaced ones included.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result for machines.")]
@@ -138,8 +133,6 @@ def _print_verification(store: Store, publications: list[Publication], damaged: 
         return
     for each in damaged:
         console().print(f"{each.what}: {each.reason}", markup=False, highlight=False, soft_wrap=True)
-    if damaged:
-        console().print(_REMEDY, markup=False, highlight=False)
     size = sum(each.size for each in objects) / 1e6
     what = publications[0].what if len(publications) == 1 else f"{len(publications)} publications"
     state = f"{len(damaged)} damaged" if damaged else "all are whole"

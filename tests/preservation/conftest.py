@@ -9,6 +9,7 @@ import pytest
 from deepfactor.evaluating.results import EvaluationManifest
 from deepfactor.months import Month
 from deepfactor.objects import Reference
+from deepfactor.patience import Patience
 from deepfactor.publication import Manifest, commit
 from deepfactor.store import Store
 
@@ -37,7 +38,8 @@ def put_evaluation(store: Store, manifest: EvaluationManifest) -> None:
 
 @pytest.fixture
 def kept(store: Store) -> Store:
-    """Return the store, filled."""
+    """Return the store, filled; what is not as it should be is read again at once."""
+    store = Store(store._client, store.bucket, store.prefix, Patience(pause=0.0))
     for month, run_id in (("2016-01", "aa01"), ("2016-02", "bb02"), ("2016-02", "cc03")):
         commit(store, month_manifest(store, month, run_id), replace=True)
     for identifier, known in (("e1", 1), ("e2", 2)):

@@ -66,7 +66,7 @@ def test_a_copy_that_a_killed_publisher_did_not_write_is_named(kept: Store) -> N
     remove(kept, "runs/2016-02/cc03/manifest.json")
     told = " ".join(_call("verify", "--month", "2016-02", code=1).stdout.split())
     assert "runs/2016-02/cc03/manifest.json: there is no such object" in told
-    assert "Running the month or the evaluation again" in told
+    assert "run the month again, or restore it" in told
     assert "4 objects, 0.0 MB, 1 damaged" in told
 
 
