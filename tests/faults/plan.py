@@ -63,6 +63,8 @@ class Rule:
         Only the first, third, … call of the same method and key: each second attempt is answered well.
     share
         How many of them meet it.
+    stays
+        Once it has begun, every call that can meet it does, whether it matches or not.
     """
 
     fault: Fault
@@ -71,6 +73,7 @@ class Rule:
     last: int = 1_000_000_000
     odd: bool = False
     share: float = 1.0
+    stays: bool = False
 
 
 class Plan:
@@ -81,6 +84,7 @@ class Plan:
         self._seed = seed
         self._matched: Counter[int] = Counter()
         self._met: Counter[Call] = Counter()
+        self._begun: set[int] = set()
 
     def meets(self, call: Call) -> tuple[Fault | None, random.Random]:
         """Return the fault that a call meets, and the chance that belongs to the call."""
@@ -89,14 +93,16 @@ class Plan:
         chance = random.Random(f"{self._seed} {call.method} {call.key} {number}")
         met: Fault | None = None
         for index, rule in enumerate(self._rules):
-            if call.method not in rule.fault.methods or not re.search(rule.where, f"{call.method} {call.key}"):
+            if call.method not in rule.fault.methods:
                 continue
-            self._matched[index] += 1
-            if (
-                met is None
-                and rule.first <= self._matched[index] <= rule.last
-                and (number % 2 == 1 or not rule.odd)
-                and chance.random() < rule.share
-            ):
+            if index not in self._begun:
+                if not re.search(rule.where, f"{call.method} {call.key}"):
+                    continue
+                self._matched[index] += 1
+                if not rule.first <= self._matched[index] <= rule.last:
+                    continue
+                if rule.stays:
+                    self._begun.add(index)
+            if met is None and (number % 2 == 1 or not rule.odd) and chance.random() < rule.share:
                 met = rule.fault
         return met, chance

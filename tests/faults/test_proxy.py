@@ -202,3 +202,9 @@ def test_rules() -> None:
         Call("PUT", "a"),
     ]
     assert [plan.meets(each)[0] for each in asked] == [None, Fault.CUT, Fault.LOSE, None, Fault.LOSE, None]
+
+
+def test_a_fault_that_stays() -> None:
+    plan = Plan(Rule(Fault.CUT, where="^GET b", first=2, stays=True))
+    asked = [Call("GET", "b"), Call("GET", "a"), Call("GET", "b"), Call("GET", "a"), Call("PUT", "b"), Call("LIST", "")]
+    assert [plan.meets(each)[0] for each in asked] == [None, None, Fault.CUT, Fault.CUT, None, Fault.CUT]
