@@ -153,7 +153,7 @@ def place_of_run(dag_id: str, run_id: str) -> str:
         if run is None or dag is None:
             raise NotThere(f"{dag_id} has no run {run_id!r}")
         month = (run.conf or {}).get("month") or dag.timetable.month(run)
-    return f"/months/{month}"
+    return f"/months/{quote(str(month), safe='')}"
 
 
 def build_app(sites: Sites) -> Any:
@@ -197,13 +197,15 @@ def _explain_failures(app: Any) -> None:
 
     from deepfactor.errors import DeepfactorError
     from deepfactor.pages import trouble as troubles
+    from deepfactor.pages.answer import Answer
 
     @app.exception_handler(HTTPException)
     def refused(_: Request, error: HTTPException) -> Response:
         known = {401: troubles.NOT_LOGGED_IN, 403: troubles.NOT_ALLOWED}
         if error.status_code in known:
             return _response(troubles.trouble_page(known[error.status_code], _ROOT))
-        return Response(str(error.detail), error.status_code, error.headers, "text/plain")
+        text = str(error.detail).encode()
+        return _response(Answer(text, error.status_code, "text/plain; charset=utf-8", dict(error.headers or {})))
 
     @app.exception_handler(DeepfactorError)
     def expected(_: Request, error: DeepfactorError) -> Response:

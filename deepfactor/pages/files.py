@@ -20,6 +20,14 @@ from deepfactor.store import Store
 # Bodies are held in memory, and several people may ask at once.
 LARGEST = 64_000_000
 
+_RULES = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
+)
+# Data Docs are rendered by a library from values of the data: should it once escape one of them too little, nothing in
+# them runs, moves or submits. They keep their origin, with which the links between them go on being logged in.
+DOCUMENT_POLICY = f"{_RULES}; sandbox allow-same-origin"
+
 _SHOWN = {".html": "text/html; charset=utf-8", ".json": "application/json", ".md": "text/plain; charset=utf-8"}
 _SAVED = {".csv": "text/csv; charset=utf-8"}
 
@@ -106,22 +114,22 @@ def read_file(store: Store, file: File) -> tuple[bytes, str]:
         If it is missing or its bytes differ.
     """
     body = store.read(file.reference)
-    return body, policy(body) if file.media_type.startswith("text/html") else "sandbox; default-src 'none'"
+    if not file.media_type.startswith("text/html"):
+        return body, "sandbox; default-src 'none'"
+    return body, policy(body) if posixpath.basename(file.reference.key) == "report.html" else DOCUMENT_POLICY
 
 
 def policy(page: bytes) -> str:
-    """Return the content security policy of a published page.
+    """Return the content security policy of a report.
 
     It asks nothing of the network, and runs no script but that of this version's month's page. The script of a page of
     another version runs, too, but in a sandbox, where the page belongs to no origin: it can neither ask Airflow
     anything in the reader's name nor read what is shown around it.
     """
     known = _month_script()
-    rules = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-    rules += "; frame-ancestors 'self'"
     if b"<script" not in page or known.encode() in page:
-        return f"{rules}; script-src {known}"
-    return f"{rules}; script-src 'unsafe-inline'; sandbox allow-scripts allow-downloads"
+        return f"{_RULES}; script-src {known}"
+    return f"{_RULES}; script-src 'unsafe-inline'; sandbox allow-scripts allow-downloads"
 
 
 @cache
