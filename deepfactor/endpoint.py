@@ -25,6 +25,9 @@ FAILURES = (ClientError, BotoCoreError, ResponseParserError, TimeoutError)
 # What to do about an object that is missing or damaged.
 REPAIR = "run the month again, or restore it from a copy of the store"
 
+# As the embedded endpoint, Ceph and MinIO say that there is no room.
+_FULL = frozenset({"InsufficientStorage", "QuotaExceeded", "XMinioStorageFull"})
+
 # Refusals that are none: the same call may be answered a moment later.
 _PASSING = frozenset({"RequestTimeout", "SlowDown", "ConditionalRequestConflict", "OperationAborted"})
 
@@ -101,6 +104,10 @@ def _refused(error: ClientError, verb: str, url: str) -> StoreError:
         return StoreError(f"cannot {verb} {url}: the bucket does not exist; create it or name another")
     if status == 404:
         return IntegrityError(f"cannot {verb} {url}: there is no such object; {REPAIR}")
+    if code in _FULL:
+        return StoreUnreachable(
+            f"cannot {verb} {url}: the store's disk or quota is full ({code}); make room there, and run the month again"
+        )
     if code not in _PASSING and status in (409, 412):
         return PublicationConflict(f"cannot {verb} {url}: another writer has been there first")
     if code not in _PASSING and status in (400, 401, 403):

@@ -27,6 +27,13 @@ def _refusal(status: int, code: str = "") -> ClientError:
         (400, "RequestTimeout", StoreUnreachable, "the store answered RequestTimeout; try again later"),
         (403, "SignatureDoesNotMatch", StoreError, r"the store refused the credentials \(SignatureDoesNotMatch\)"),
         (401, "", StoreError, r"the store refused the credentials \(401\); check them"),
+        (403, "QuotaExceeded", StoreUnreachable, r"the store's disk or quota is full \(QuotaExceeded\); make room"),
+        (
+            507,
+            "InsufficientStorage",
+            StoreUnreachable,
+            r"the store's disk or quota is full \(Insuff.*; make room there",
+        ),
         (429, "", StoreUnreachable, "the store answered 429; try again later"),
         (500, "InternalError", StoreUnreachable, "the store answered InternalError; try again later"),
         (503, "", StoreUnreachable, "the store answered 503; try again later"),
