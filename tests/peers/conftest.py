@@ -12,6 +12,7 @@ import pytest
 from deepfactor.config import Config
 from deepfactor.stack.object_store import Endpoint
 from deepfactor.store import Store
+from deploy.compose.init import govern, make_buckets
 from tests.peers.ceph import running_ceph
 from tests.peers.peer import BUCKET, Peer, User
 from tests.peers.seaweedfs import running_seaweedfs
@@ -42,9 +43,10 @@ def radosgw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
 
 @pytest.fixture(scope="session")
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    """SeaweedFS, as docker-compose.yaml runs it."""
-    with running_seaweedfs(tmp_path_factory.mktemp("seaweedfs"), _first_port(18300), USERS) as peer:
-        peer.client().create_bucket(Bucket=BUCKET)
+    """SeaweedFS with the identities of docker-compose.yaml, its bucket prepared as ``airflow-init`` prepares it."""
+    with running_seaweedfs(tmp_path_factory.mktemp("seaweedfs"), _first_port(18300)) as peer:
+        make_buckets(peer.client(), [BUCKET])
+        govern(peer.client(), BUCKET)
         yield peer
 
 

@@ -5,26 +5,22 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import yaml
 
 from deepfactor.stack import ports
-from tests.peers.peer import BUCKET, Daemons, Peer, User, require
+from tests.peers.peer import Daemons, Peer, User, require
 
 PROGRAM = Path(sys.executable).with_name("weed")
-# What it calls rights; only these are given in docker-compose.yaml.
-_ACTIONS = {
-    "owner": ["Admin"],
-    "writer": [f"{each}:{BUCKET}" for each in ("Read", "Write", "List", "Tagging")],
-    "reader": [f"{each}:{BUCKET}" for each in ("Read", "List")],
-}
+_COMPOSE = Path(__file__).resolve().parents[2] / "docker-compose.yaml"
 
 
 @contextmanager
-def running_seaweedfs(folder: Path, port: int, users: Sequence[str]) -> Iterator[Peer]:
+def running_seaweedfs(folder: Path, port: int) -> Iterator[Peer]:
     """Run SeaweedFS with an S3 gateway.
 
     Parameters
@@ -33,21 +29,11 @@ def running_seaweedfs(folder: Path, port: int, users: Sequence[str]) -> Iterator
         Everything of it lies here.
     port
         The first to try of a range of a hundred.
-    users
-        Names of those who get a key.
     """
     missing = [] if PROGRAM.exists() else ["weed"]
     require("SeaweedFS", missing, "make develop")
-    keys = {name: User(secrets.token_hex(10), secrets.token_hex(20)) for name in users}
-    identities = [
-        {
-            "name": name,
-            "actions": _ACTIONS.get(name, []),
-            "credentials": [{"accessKey": each.access_key, "secretKey": each.secret_key}],
-        }
-        for name, each in keys.items()
-    ]
-    (folder / "identities.json").write_text(json.dumps({"identities": identities}), encoding="utf-8")
+    keys = {name: User(secrets.token_hex(10), secrets.token_hex(20)) for name in ("owner", "writer", "stranger")}
+    (folder / "identities.json").write_text(_identities(keys), encoding="utf-8")
     numbers = {}
     for place, name in enumerate(("s3", "master", "volume", "filer")):
         numbers[name] = ports.choose(f"SeaweedFS's {name}", port + 10 * place)
@@ -59,6 +45,18 @@ def running_seaweedfs(folder: Path, port: int, users: Sequence[str]) -> Iterator
         yield Peer("seaweedfs", url, keys)
     finally:
         daemons.stop()
+
+
+def _identities(keys: Mapping[str, User]) -> str:
+    """Return the identities of docker-compose.yaml with keys, and one more that may do nothing."""
+    entrypoint = yaml.safe_load(_COMPOSE.read_text(encoding="utf-8"))["services"]["seaweedfs"]["entrypoint"][-1]
+    text = entrypoint.partition("<<END\n")[2].partition("END\n")[0]
+    for name, user in (("S3_ADMIN", keys["owner"]), ("S3", keys["writer"])):
+        text = text.replace(f"$${name}_ACCESS_KEY", user.access_key).replace(f"$${name}_SECRET_KEY", user.secret_key)
+    content = json.loads(text)
+    nobody = {"accessKey": keys["stranger"].access_key, "secretKey": keys["stranger"].secret_key}
+    content["identities"].append({"name": "stranger", "actions": [], "credentials": [nobody]})
+    return json.dumps(content)
 
 
 def _options(folder: Path, numbers: dict[str, int]) -> list[str]:

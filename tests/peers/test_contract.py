@@ -13,14 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deepfactor.config import Config
 from deepfactor.errors import IntegrityError, PublicationConflict, StoreError
-from deepfactor.monthly import run_month
 from deepfactor.objects import Reference
 from deepfactor.pages.shelf import Shelf
-from deepfactor.publication import read_month, verify_month
 from deepfactor.store import Store, verify_all
-from tests.conftest import AS_OF
 from tests.peers.peer import BUCKET, Peer
 
 pytestmark = pytest.mark.integration
@@ -227,13 +223,3 @@ class TestRefusals:
             pytest.skip(f"{peer.name} does not check the secret of a known key; docs/security.md says so")
         with pytest.raises(StoreError, match="refused the credentials"):
             Store.open(f"s3://{BUCKET}", peer.url, peer.users["owner"].access_key, "wrong")
-
-
-class TestPublished:
-    """On the embedded endpoint ``tests/test_pipeline.py`` does the same, on Ceph ``test_policies.py``."""
-
-    def test_a_month_is_published_and_whole(self, seaweedfs: Peer, quick_config: Config) -> None:
-        store = seaweedfs.open().below(secrets.token_hex(6))
-        manifest = run_month(AS_OF, store, quick_config, after=lambda *_: None)
-        assert verify_month(store, AS_OF) == manifest
-        assert read_month(store, AS_OF).signals.height > 0
