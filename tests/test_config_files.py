@@ -151,3 +151,40 @@ class TestValidation:
     def test_a_base_without_keys(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"a\.yaml: base: .*b\.yaml: expected keys and values, found list"):
             load_config(write(tmp_path, a={"base": "b.yaml"}, b=[1]))
+
+    def test_a_configuration_that_nobody_has_written(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.yaml"
+        path.write_bytes(b"a: 1\n" * 200_001)
+        with pytest.raises(ConfigurationError, match=r"a\.yaml: has more than 1 MB, which is no YAML written by hand"):
+            load_config(path)
+        for name in ("/dev/zero", "a\0b"):
+            with pytest.raises(ConfigurationError, match=r"has more than 1 MB|'.*a\\x00b' is no file's name"):
+                load_config(write(tmp_path, a={"base": name}))
+
+    def test_a_suite_that_nobody_has_written(self, tmp_path: Path) -> None:
+        for folder in ("config", "expectations"):
+            (tmp_path / folder).mkdir()
+        (tmp_path / "expectations" / "market.json").write_bytes(b" " * 1_000_001)
+        path = write(tmp_path / "config", mine={"base": str(DEFAULT_CONFIG)})
+        with pytest.raises(ConfigurationError, match=r"market\.json: has more than 1 MB, which is no JSON"):
+            load_config(path)
+
+    @pytest.mark.parametrize("key", [3, None, True])
+    def test_a_key_that_is_no_text(self, tmp_path: Path, key: object) -> None:
+        path = tmp_path / "a.yaml"
+        path.write_text(yaml.safe_dump({key: 1}))
+        with pytest.raises(ConfigurationError, match=rf"a\.yaml: the key {key!r} is no text; remove it, or write"):
+            load_config(path)
+
+    @pytest.mark.parametrize("number", [float("nan"), float("inf")])
+    def test_a_threshold_that_passes_everything(self, tmp_path: Path, number: float) -> None:
+        path = write(tmp_path, mine={"base": str(DEFAULT_CONFIG), "gates": {"minimum_coverage": number}})
+        with pytest.raises(ConfigurationError, match=r"gates\.minimum_coverage: Input should be a finite number"):
+            load_config(path)
+
+    def test_the_bound_of_a_delivery_changes_no_run(self, tmp_path: Path) -> None:
+        path = write(tmp_path, mine={"base": str(DEFAULT_CONFIG), "source": {"maximum_gigabytes": 9}})
+        assert load_config(path).digest() == load_config().digest()
+        path = write(tmp_path, mine={"base": str(DEFAULT_CONFIG), "source": {"maximum_gigabytes": 0}})
+        with pytest.raises(ConfigurationError, match=r"source\.maximum_gigabytes: Input should be greater than 0"):
+            load_config(path)

@@ -109,13 +109,15 @@ def _pages(body: bytes, column: Any) -> Iterator[_Page]:
         raise ValueError(f"{column.path_in_schema} lies outside of the file")
     while position < end:
         header, position = read_struct(body, position)
-        size, compressed = header[_UNCOMPRESSED], header[_COMPRESSED]
         kind = header.get(_DATA) or header.get(_DATA_V2) or header.get(_DICTIONARY) or {_VALUES: 0}
+        if not isinstance(kind, dict):
+            raise ValueError(f"a page of {column.path_in_schema} is of no kind")
         encoding = kind.get(_ENCODING_V2 if _DATA_V2 in header else _ENCODING, 0)
-        position += compressed
-        if min(size, compressed, kind[_VALUES]) < 0 or position > end:
+        numbers = header[_UNCOMPRESSED], header[_COMPRESSED], kind[_VALUES], encoding
+        if not all(isinstance(each, int) and each >= 0 for each in numbers) or position + numbers[1] > end:
             raise ValueError(f"a page of {column.path_in_schema} lies outside of its place")
-        yield _Page(size, kind[_VALUES], encoding, _DICTIONARY in header)
+        position += numbers[1]
+        yield _Page(numbers[0], numbers[2], encoding, _DICTIONARY in header)
 
 
 def _is_flat(metadata: pq.FileMetaData, column: Any) -> bool:

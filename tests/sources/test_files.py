@@ -228,6 +228,19 @@ class TestBadMappings:
         with pytest.raises(ConfigurationError, match="must lie inside the source's folder"):
             _source(tmp_path, files)
 
+    @pytest.mark.parametrize("files", ["", ".", "a**.csv", "**/a/**/*.csv", "a\0b", "x" * 501])
+    def test_what_is_no_glob(self, tmp_path: Path, files: str) -> None:
+        with pytest.raises(ConfigurationError, match=r"prices.files: .* is no file or glob of at most 500 characters"):
+            _source(tmp_path, files)
+
+    def test_a_file_whose_name_no_file_system_takes(self, tmp_path: Path) -> None:
+        with pytest.raises(SourceError, match=r"cannot be listed \(File name too long\)"):
+            _source(tmp_path, "x" * 400 + ".csv").fetch("prices", JANUARY, FEBRUARY)
+
+    def test_an_expression_without_an_end(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match=r"columns.close: an expression has at most 2000 characters, not"):
+            _source(tmp_path, close="1+" * 2_000 + "1")
+
     def test_unknown_column(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"prices.columns: unknown \['volum'\], missing none"):
             _source(tmp_path, volum="close")

@@ -29,6 +29,7 @@ def test_every_table_has_a_suite_that_can_be_read(table: str) -> None:
         ({"expectations": [{"type": "x"}]}, "expectation 1: must have exactly the keys type, kwargs and meta"),
         ({"expectations": [GOOD], "expectation": []}, r"the keys \['expectation'\] are unknown"),
         ({"expectations": [GOOD | {"meta": None}]}, "expectation 1: kwargs and meta must hold keys and values"),
+        ({"expectations": [GOOD | {"type": 5}]}, "expectation 1: type must be the name of an expectation, not 5"),
         ({"expectations": [GOOD, GOOD]}, r"the names \['n'\] stand twice"),
     ],
 )
@@ -55,6 +56,10 @@ def test_no_suite() -> None:
         ),
         ({"of": "models"}, "of prices there are only facts of its"),
         ({"of": "distributions"}, "distributions have no scope but 'month'"),
+        ({"severity": "quarantine", "maximum_share": 1.5}, "needs a maximum_share, from 0 to 1"),
+        ({"severity": "quarantine", "maximum_share": float("nan")}, "needs a maximum_share, from 0 to 1"),
+        ({"name": ["n"]}, r"expectation 1: name must be a text, not \['n'\]"),
+        ({"message": ""}, "expectation 1: message must be a text, not ''"),
         ({"color": "red"}, r"lacks nothing and has the unknown \['color'\]"),
     ],
 )

@@ -168,3 +168,20 @@ class TestKey:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("JQUANTS_API_KEY", "from-the-environment")
         assert len(client_of(service).records(BARS, DAY)) == 15
+
+
+class TestBounds:
+    def test_an_answer_that_is_too_large(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("deepfactor.sources.jquants.client._LARGEST_ANSWER", 1_000)
+        with pytest.raises(SourceError, match=r"/equities/bars/daily .*more than 0 MB; report it to the service"):
+            client_of(service).records(BARS, DAY)
+        # The pages count together, each call by itself.
+        monkeypatch.setattr("deepfactor.sources.jquants.client._LARGEST_ANSWER", 5_000)
+        client = client_of(service)
+        assert len(client.records(BARS, DAY)) == len(client.records(BARS, DAY)) == 15
+
+    def test_too_many_pages(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("deepfactor.sources.jquants.client._MOST_PAGES", 2)
+        with pytest.raises(SourceError, match="has more than 2 pages; report it to the service"):
+            client_of(service).records(BARS, DAY)
+        assert len(service.asked) == 2

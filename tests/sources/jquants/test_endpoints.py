@@ -93,3 +93,21 @@ class TestValidation:
         ):
             assert set(endpoint.columns) <= set(known)
             assert set(endpoint.columns.values()) <= {pl.Float64, pl.Date, pl.String}
+
+
+class TestWhatNobodyDocuments:
+    @pytest.mark.parametrize("record", [5, "x" * 9_000, None, ["Date"]])
+    def test_what_is_no_record(self, record: Any) -> None:
+        with pytest.raises(SourceError, match=r"J-Quants .* stands where a record belongs. The service has") as caught:
+            BARS.read([record], "date=2016-02-29")
+        assert len(str(caught.value)) < 500
+
+    @pytest.mark.parametrize("value", [10**400, [], {}, True, "x" * 9_000])
+    def test_what_is_no_number(self, value: Any) -> None:
+        with pytest.raises(SourceError, match=r"J-Quants .*: C is .*, which cannot be read as Float64") as caught:
+            BARS.read([BAR | {"C": value}], "date=2016-02-29")
+        assert len(str(caught.value)) < 500
+
+    def test_half_of_a_character(self) -> None:
+        with pytest.raises(SourceError, match=r"J-Quants .*: Code is '\\ud800' .*, which cannot be read as String"):
+            BARS.read([BAR | {"Code": "\ud800"}], "date=2016-02-29")
