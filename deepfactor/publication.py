@@ -14,7 +14,7 @@ from deepfactor.objects import Reference
 from deepfactor.reports.month import MonthReport
 from deepfactor.runs import Run
 from deepfactor.schemas import ATTRIBUTION, CORRELATIONS, PORTFOLIOS
-from deepfactor.seals import seal, unseal
+from deepfactor.seals import look, seal, unseal
 from deepfactor.store import Store, verify_all
 
 LOGGER = logging.getLogger(__name__)
@@ -255,7 +255,7 @@ def verify_month(store: Store, month: Month) -> Manifest:
 def commit(store: Store, manifest: Manifest, *, replace: bool) -> bool:
     """Publish a month: read everything back, then write the manifest, conditionally and last.
 
-    A manifest that is damaged is replaced like another run's, and without being asked if it still names this run.
+    A manifest that is damaged is replaced like another run's, or without being asked if no other run has published.
 
     Parameters
     ----------
@@ -280,7 +280,7 @@ def commit(store: Store, manifest: Manifest, *, replace: bool) -> bool:
         replaced.
     """
     key, body = manifest_key(manifest.month), manifest.to_bytes()
-    there = store.find(key)
+    there = look(store, key)
     verify_all(store, [*manifest.objects, *manifest.inputs])
     if there is not None and there[0] == body:
         store.put_immutable(copy_key(manifest), body)
@@ -304,7 +304,7 @@ def _make_way(store: Store, there: bytes, manifest: Manifest, *, replace: bool) 
     try:
         published = _current(store, manifest.month, there)
     except IntegrityError as error:
-        if not replace and Run(manifest.month, manifest.run_id).key("").encode() not in there:
+        if not replace and not _is_only_one(store, manifest):
             raise
         LOGGER.warning("%s. Run %s takes its place", error, manifest.run_id)
         return
@@ -315,6 +315,13 @@ def _make_way(store: Store, there: bytes, manifest: Manifest, *, replace: bool) 
         )
     # It stays known, even if its publisher was killed before it wrote the copy.
     store.put_immutable(copy_key(published), there)
+
+
+def _is_only_one(store: Store, manifest: Manifest) -> bool:
+    """Tell by the copies of manifests whether this run has published the month, and no other ever has."""
+    keys = store.list(f"runs/{manifest.month}/")
+    copies = [key for key in keys if key.count("/") == copy_key(manifest).count("/") and key.endswith("/manifest.json")]
+    return copies == [copy_key(manifest)] and store.holds(Reference.to(copies[0], manifest.to_bytes()))
 
 
 def _overtaken(store: Store, manifest: Manifest, conflict: PublicationConflict) -> PublicationConflict:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from deepfactor.errors import IntegrityError
 from deepfactor.objects import json_to_bytes
+from deepfactor.store import Store
+
+LOGGER = logging.getLogger(__name__)
 
 _SEAL = "sha256"
 
@@ -47,6 +51,18 @@ def unseal(body: bytes, where: str, what: str, remedy: str) -> dict[str, Any]:
     if _sealed_again(content) != body:
         raise IntegrityError(f"{where} is not what was written, its checksum is not that of its content; {remedy}")
     return content
+
+
+def look(store: Store, key: str) -> tuple[bytes, str | None] | None:
+    """Return what lies at a key with its entity tag, none if there is no object; what does not come whole as no bytes.
+
+    So something damaged can be replaced.
+    """
+    try:
+        return store.find(key)
+    except IntegrityError as error:
+        LOGGER.warning("%s", error)
+        return b"", store.etag(key)
 
 
 def _sealed_again(content: Mapping[str, Any]) -> bytes | None:

@@ -20,7 +20,7 @@ from deepfactor.evaluating.summary import summary
 from deepfactor.months import Month
 from deepfactor.objects import Reference, frame_to_bytes, json_to_bytes
 from deepfactor.reports.numbers import figure
-from deepfactor.seals import seal, unseal
+from deepfactor.seals import look, seal, unseal
 from deepfactor.store import Store
 
 LOGGER = logging.getLogger(__name__)
@@ -181,7 +181,7 @@ def publish(
 def _commit(store: Store, manifest: EvaluationManifest, seen: str | None, *, replace: bool) -> None:
     key, body = manifest_key(manifest.first, manifest.last), manifest.to_bytes()
     what = f"{manifest.first} to {manifest.last}"
-    there = store.find(key)
+    there = look(store, key)
     if there is not None and there[0] == body:
         _keep_copy(store, manifest)
         LOGGER.info("%s is evaluated already, as %s: nothing new", what, manifest.evaluation_id)
@@ -201,11 +201,11 @@ def _commit(store: Store, manifest: EvaluationManifest, seen: str | None, *, rep
 
 
 def _make_way(store: Store, there: bytes, manifest: EvaluationManifest, what: str, *, replace: bool) -> None:
-    """Keep what is about to be replaced, or refuse; a damaged one that still names this evaluation is its own."""
+    """Keep what is about to be replaced, or refuse; a damaged one is replaced only on demand, like any other's."""
     try:
         before = _current(store, manifest.first, manifest.last, there)
     except IntegrityError as error:
-        if not replace and f"evaluations/{manifest.evaluation_id}/".encode() not in there:
+        if not replace:
             raise
         LOGGER.warning("%s. Evaluation %s takes its place", error, manifest.evaluation_id)
         return

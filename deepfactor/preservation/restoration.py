@@ -10,6 +10,7 @@ from deepfactor.endpoint import CONNECTIONS
 from deepfactor.errors import IntegrityError, PublicationConflict
 from deepfactor.objects import Reference
 from deepfactor.preservation.publications import Publication, read_publication
+from deepfactor.seals import look
 from deepfactor.store import Store
 
 LOGGER = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def restore(copy: Store, store: Store, publication: Publication, *, replace: boo
     IntegrityError
         If an object of the copy is missing or is not what its manifest names. The manifest is not written then.
     """
-    there, tag = store.find(publication.key) or (None, None)
+    there, tag = look(store, publication.key) or (None, None)
     if there not in (None, publication.body) and not replace:
         raise PublicationConflict(
             f"{store.url(publication.key)} differs from that of the copy, {copy.url(publication.key)}: look at both, "
