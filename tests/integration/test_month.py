@@ -10,6 +10,8 @@ from dataclasses import asdict
 from datetime import date
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -20,21 +22,26 @@ from deepfactor.config import DEFAULT_CONFIG, SimulationConfig, load_config
 from deepfactor.months import Month, last_session, month_range
 from deepfactor.publication import manifest_key, verify_month
 from deepfactor.sources.simulated import land
-from deepfactor.stack import airflow_services, keeper, processes
+from deepfactor.stack import airflow_services, keeper, postgres, processes
 from deepfactor.stack.airflow_client import FINISHED
 from deepfactor.stack.airflow_settings import DAG
+from deepfactor.stack.credentials import ensure_credentials
 from deepfactor.stack.demonstration import demo
 from deepfactor.stack.errors import StackError
 from deepfactor.stack.layout import Ports
 from deepfactor.stack.stack import Stack, down, status, up
 from deepfactor.stack.state import read_state
 from tests.plugins.servers import webhook
+from tests.security.leaks import in_command_lines, in_database, in_files, readable_by_others
+from tests.sources.jquants.server import Service
 
 pytestmark = pytest.mark.integration
 
 # Not the default ports, so that a demonstration may run beside the tests.
 PORTS = Ports(api=28080, s3=24580)
 MONTHS = list(month_range(Month.parse("2015-12"), Month.parse("2016-02")))
+# Looked for everywhere in the end.
+KEY, WEBHOOK = "ak-5eCr3t-of-the-service", "T0-5eCr3t-of-the-webhook"
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +149,10 @@ def test_a_month_that_the_data_do_not_reach_fails_clearly(
 ) -> None:
     with webhook() as received:
         alerts = {"connection_id": "deepfactor_alerts", "conn_type": "http", "host": "127.0.0.1", "port": received.port}
-        stack.session.call("POST", "/api/v2/connections", json=alerts)
+        stack.session.call("POST", "/api/v2/connections", json=alerts | {"password": f"/services/{WEBHOOK}"})
         _assert_fails(stack, {"config": str(config), "month": "2019-05"}, "2019-05 is not in")
         deadline = time.monotonic() + 120
-        while not (told := [body for _, body in received.messages if DAG in body["subject"]]):
+        while not (told := [body for path, body in received.messages if DAG in body["subject"] and WEBHOOK in path]):
             assert time.monotonic() < deadline, "no alert"
             time.sleep(0.5)
         stack.session.call("DELETE", "/api/v2/connections/deepfactor_alerts")
@@ -154,6 +161,38 @@ def test_a_month_that_the_data_do_not_reach_fails_clearly(
     assert "ingest, attempt 1: SourceError: 2019-05 is not in" in body["text"]
     assert f"Log: {stack.address}/dags/{DAG}/runs/" in body["text"]
     assert not stack.endpoint.open().exists(manifest_key(Month.parse("2019-05")))
+
+
+def test_a_service_that_refuses_the_key_and_repeats_it(stack: Stack, config: Path) -> None:
+    nothing: Any = SimpleNamespace()
+    with Service(nothing) as service:
+        service.moods.extend([403] * 100)
+        how = {"base_url": service.url, "cache": str(stack.layout.local / "jquants"), "requests_per_minute": 6000}
+        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+        content["source"] = {"kind": "jquants", "jquants": how}
+        path = stack.layout.local / "service.yaml"
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        connection = {"connection_id": "jquants_default", "conn_type": "generic", "password": KEY}
+        stack.session.call("POST", "/api/v2/connections", json=connection)
+        _assert_fails(stack, {"config": str(path), "month": "2016-02"}, "status 403 for key ***")
+
+
+def test_no_secret_stands_where_it_does_not_belong(stack: Stack) -> None:
+    """After all of the above, failures included: logs, objects, the database's files and rows, command lines."""
+    layout = stack.layout
+    kept = (layout.secrets, layout.password)
+    secrets = {**asdict(ensure_credentials(layout)), "service's key": KEY, "webhook's path": WEBHOOK}
+    # Of a pair of keys it is the name.
+    del secrets["access_key"]
+    assert in_files(layout.local, secrets, but=kept) == []
+    found, rows = in_database(str(postgres.running_address(layout)), secrets)
+    assert found == []
+    # The search does find.
+    assert in_database(str(postgres.running_address(layout)), {"what is there": DAG})[0]
+    for table in ("connection", "xcom", "rendered_task_instance_fields", "log", "dag_run", "task_instance"):
+        assert rows[table] > 0, table
+    assert in_command_lines(secrets) == []
+    assert readable_by_others(kept) == []
 
 
 def test_up_reuses_what_runs(stack: Stack) -> None:
