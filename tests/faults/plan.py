@@ -39,6 +39,10 @@ class Fault(Enum):
         self.methods = methods
 
 
+# What each call waits for until it is given up.
+SLOW = (Fault.STALL, Fault.STALL_IN_BODY, Fault.DRIP)
+
+
 @dataclass(frozen=True)
 class Call:
     """A call to the store; of a listing the key is the prefix."""

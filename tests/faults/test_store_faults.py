@@ -16,7 +16,7 @@ from deepfactor.objects import Reference
 from deepfactor.patience import Patience
 from deepfactor.stack.object_store import Endpoint
 from deepfactor.store import Store
-from tests.faults.plan import Fault, Plan, Rule
+from tests.faults.plan import SLOW, Fault, Plan, Rule
 from tests.faults.proxy import Proxy, proxied
 from tests.faults.tally import Tally
 
@@ -122,7 +122,7 @@ def test_each_work_before_each_fault(
         if number
     ]
     random.Random(fault.name).shuffle(chosen)
-    for work, rule in chosen[: cases(len(chosen), 5)]:
+    for work, rule in chosen[: cases(len(chosen), 1 if fault in SLOW else 3)]:
         with count.case(f"{work.name}, {rule}"):
             count.ended(_outcome(work, rule, proxy, through, bucket))
 
