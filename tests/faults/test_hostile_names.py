@@ -133,7 +133,7 @@ def hostile_site(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -
 def test_in_an_address_of_the_pages(tally: Begin, cases: Cases, hostile_site: tuple[Site, Shelf]) -> None:
     fault = tally("hostile name in an address of the pages")
     site, _ = hostile_site
-    for place, name in enumerate(distinct(cases(10_000, 400), SEED)):
+    for place, name in enumerate(distinct(cases(10_000, 150), SEED)):
         for path, query in (
             (f"securities/{name}", {}),
             ("securities", {"query": name}),
@@ -159,7 +159,7 @@ def test_of_a_security_that_has_it(tally: Begin, cases: Cases, hostile_site: tup
     month = FIRST + 1
     # How many lines and cells are drawn is the figures' to say.
     elements = set().union(*(skeleton(answer(site, f"securities/{each}", {}).body) for each in STOCKS))
-    for start, names in batches(cases(1_200, 60), len(STOCKS)):
+    for start, names in batches(cases(1_200, 30), len(STOCKS)):
         publish_hostile(shelf, month, dict(zip(STOCKS, names, strict=False)))
         with _pages(shelf) as site:
             for place, name in enumerate(names, start):

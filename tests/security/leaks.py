@@ -62,7 +62,8 @@ def _files(folder: Path) -> Iterator[Path]:
     for root, _, names in os.walk(folder):
         for name in names:
             path = Path(root, name)
-            if path.is_file() and not path.is_symlink() and path.stat().st_size:
+            # What is empty cannot be mapped, and a pipe would keep its reader waiting.
+            if path.is_file() and not path.is_symlink():
                 yield path
 
 
