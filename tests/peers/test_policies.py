@@ -7,7 +7,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -105,6 +104,28 @@ def evaluated(writer: Store) -> None:
     evaluate(writer, FIRST, FIRST + 2)
 
 
+@pytest.fixture(scope="module")
+def read(open_as: Callable[[str], Store], manifest: Manifest) -> Store:
+    """The store as the reader has it, who has verified and read the month."""
+    reader = open_as("reader")
+    assert verify_month(reader, AS_OF) == manifest
+    assert read_month(reader, AS_OF).signals.height > 0
+    return reader
+
+
+@pytest.fixture(scope="module")
+def site(
+    open_as: Callable[[str], Store], manifest: Manifest, evaluated: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """The pages, each kind of which was drawn."""
+    store = open_as("pages")
+    folder = tmp_path_factory.mktemp("digests")
+    site = Site(Shelf(store._client, store.bucket, store.prefix), folder, "/deep-factor", patience=30.0)
+    site.prepare()
+    yield site
+    site.close()
+
+
 class TestWriter:
     def test_it_publishes_and_replaces_a_month(self, writer: Store, manifest: Manifest) -> None:
         assert verify_month(writer, AS_OF) == manifest
@@ -147,11 +168,6 @@ class TestWriter:
 
 
 class TestReader:
-    def test_it_reads_and_verifies(self, open_as: Callable[[str], Store], manifest: Manifest) -> None:
-        reader = open_as("reader")
-        assert verify_month(reader, AS_OF) == manifest
-        assert read_month(reader, AS_OF).signals.height > 0
-
     @pytest.mark.parametrize(
         "command",
         [("verify", "--month", str(AS_OF)), ("verify", "--all"), ("show", "--month", str(AS_OF)), ("gc", "--dry-run")],
@@ -167,7 +183,8 @@ class TestReader:
         result = CliRunner().invoke(app, list(command), catch_exceptions=False)
         assert result.exit_code == 0, result.output
 
-    def test_it_writes_nothing(self, governed: Peer, manifest: Manifest) -> None:
+    @pytest.mark.usefixtures("read")
+    def test_it_reads_and_writes_nothing(self, governed: Peer, manifest: Manifest) -> None:
         reader = governed.open("reader", URL)
         for write in (
             lambda: reader.put(manifest.report.key, b"mine"),
@@ -187,15 +204,10 @@ class TestReader:
             refused(call)
 
 
-@pytest.mark.usefixtures("evaluated")
 class TestPages:
-    def test_every_page(self, open_as: Callable[[str], Store], manifest: Manifest, tmp_path: Path) -> None:
-        store = open_as("pages")
-        site = Site(Shelf(store._client, store.bucket, store.prefix), tmp_path, "/deep-factor", patience=30.0)
-        site.prepare()
+    def test_they_show_the_month(self, site: Site, manifest: Manifest) -> None:
         assert str(AS_OF) in site.overview().body.decode()
         assert manifest.report.key.rpartition("/")[2] in site.month(str(AS_OF)).body.decode()
-        site.close()
 
     def test_what_the_vendor_delivered_is_not_theirs(self, governed: Peer, manifest: Manifest) -> None:
         pages = governed.open("pages", URL)
@@ -221,7 +233,7 @@ class TestOthers:
             refused(call)
 
 
-@pytest.mark.usefixtures("manifest", "evaluated")
+@pytest.mark.usefixtures("manifest", "evaluated", "read", "site")
 class TestNothingTooMuch:
     """Every right of a policy is one that was used above."""
 
