@@ -169,7 +169,7 @@ def test_two_processes_run_the_whole_month(
     other = replace(config, gates=replace(config.gates, maximum_absolute_prediction=0.9))
     counts = {same: tally(f"two processes run a month, {what}") for same, what in _KINDS.items()}
     keys = endpoint.credentials
-    for number in range(cases(20, 2)):
+    for number in range(cases(20, 1)):
         same = number % 2 == 0
         with counts[same].case(f"case {number}"):
             store = bucket.below(f"together-{secrets.token_hex(6)}")
