@@ -6,6 +6,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import psutil
+
+from deepfactor.backfill.sizing import models_at_once
+from deepfactor.cores import available_cores
 from deepfactor.stack import airflow_services, airflow_settings, keeper, object_store, postgres, processes
 from deepfactor.stack import ports as addresses
 from deepfactor.stack.airflow_client import AirflowClient
@@ -66,7 +70,8 @@ def up(layout: Layout, ports: Ports | None = None, say: Callable[[str], None] = 
         state = airflow_services.start(layout, settings, state)
         session = airflow_services.client(state, credentials)
         airflow_services.wait(layout, state, session)
-        session.ensure_pool(airflow_settings.POOL, 1, "One model trains at a time: it uses every core and most memory")
+        slots = models_at_once(psutil.virtual_memory().available, available_cores())
+        session.ensure_pool(airflow_settings.POOL, slots, "Models that train at once: bounded by memory and cores")
         # Without the second, the first month would be published before anything waits for it.
         airflow_services.wait_for_dags(session, (airflow_settings.DAG, airflow_settings.EVALUATION_DAG))
         session.unpause(airflow_settings.DAG)
