@@ -17,6 +17,7 @@ from deepfactor.address import StoreAddress
 from deepfactor.config import Config
 from deepfactor.errors import IntegrityError, PublicationConflict
 from deepfactor.months import Month
+from deepfactor.objects import Reference
 from deepfactor.publication import Manifest, commit, copy_key, find_manifest, manifest_key, verify_month
 from deepfactor.stack.object_store import Endpoint
 from deepfactor.store import Store
@@ -67,6 +68,18 @@ RACES = (
 )
 
 
+class Attentive(Store):
+    """A store that remembers what was replaced by the manifests that were written through it."""
+
+    replaced: list[str | None]
+
+    def commit(self, key: str, body: bytes, replacing: str | None = None) -> Reference:
+        reference = super().commit(key, body, replacing)
+        if key == manifest_key(AS_OF):
+            self.replaced.append(replacing)
+        return reference
+
+
 class Publishers:
     """Two publishers, each with a connection of its own."""
 
@@ -78,17 +91,23 @@ class Publishers:
     ) -> list[PublicationConflict | bool]:
         """Let both publish at the same time, and return whether each has, or what it was told."""
         barrier = threading.Barrier(2)
+        replaced: list[str | None] = []
 
         def one(number: int) -> PublicationConflict | bool:
             barrier.wait()
             time.sleep(waits[number])
             try:
-                return commit(self._buckets[number].below(prefix), manifests[number], replace=replaces[number])
+                store = Attentive(self._buckets[number]._client, self._buckets[number].bucket, prefix)
+                store.replaced = replaced
+                return commit(store, manifests[number], replace=replaces[number])
             except PublicationConflict as error:
                 return error
 
         with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(one, range(2)))
+            told = list(pool.map(one, range(2)))
+        # Nobody replaces what he has not seen; the same may be written twice.
+        assert len(set(replaced)) == len(replaced) or manifests[0] == manifests[1]
+        return told
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +149,8 @@ def _judged(store: Store, race: Race, manifests: dict[str, Manifest], told: list
     assert final == manifests[final.run_id]
     published = {run for run, what in zip(race.runs, told, strict=True) if not isinstance(what, PublicationConflict)}
     assert final.run_id in published or final.run_id == race.there
+    if len(published) == 2:
+        assert race.replaces[race.runs.index(final.run_id)]
     for run, may_replace, what in zip(race.runs, race.replaces, told, strict=True):
         if isinstance(what, PublicationConflict):
             others = {race.there, *race.runs} - {run, None}
