@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -34,10 +33,13 @@ class Found(NamedTuple):
         Its bytes.
     tag
         Its entity tag.
+    reference
+        What it is.
     """
 
     body: bytes
     tag: str
+    reference: Reference
 
 
 class Calls:
@@ -71,15 +73,15 @@ class Calls:
         """Look whether the bucket is there."""
         self.make("reach", "", lambda: self._client.head_bucket(Bucket=self._bucket))
 
-    def write(self, key: str, body: bytes, **condition: Any) -> None:
+    def write(self, key: str, body: bytes, sha256: str, **condition: Any) -> None:
         """Write an object.
 
         Parameters
         ----------
         key
             Where.
-        body
-            What.
+        body, sha256
+            What, and its checksum.
         condition
             ``IfNoneMatch`` or ``IfMatch``, as boto3 takes them.
 
@@ -88,7 +90,7 @@ class Calls:
         PublicationConflict
             If the condition does not hold.
         """
-        kept = {_CHECKSUM: hashlib.sha256(body).hexdigest()}
+        kept = {_CHECKSUM: sha256}
         self.make(
             "write",
             key,
@@ -174,14 +176,14 @@ class Calls:
     def _read(self, key: str, expected: Reference | None) -> Found | None:
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=key)
-            found = Found(answer["Body"].read(), self._tag(key, answer))
+            body, tag = answer["Body"].read(), self._tag(key, answer)
         except FlexibleChecksumError as error:
             raise IntegrityError(f"{self.url(key)} is not what was written: {error}; {REPAIR}") from None
         except ClientError as error:
             if is_missing(error):
                 return None
             raise
-        there = Reference.to(key, found.body)
+        there = Reference.to(key, body)
         sha256 = expected.sha256 if expected is not None else answer["Metadata"].get(_CHECKSUM, there.sha256)
         size = expected.size if expected is not None else there.size
         if (size, sha256) != (there.size, there.sha256):
@@ -189,7 +191,7 @@ class Calls:
                 f"{self.url(key)} is not what was written: expected {size} bytes with SHA-256 {sha256}, "
                 f"found {there.size} bytes with {there.sha256}; {REPAIR}"
             )
-        return found
+        return Found(body, tag, there)
 
     def _tag(self, key: str, answer: Any) -> str:
         if "ETag" not in answer:

@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from deepfactor.errors import IntegrityError, PublicationConflict, StoreError, StoreUnreachable
 from deepfactor.patience import DEFAULT, Patience
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 # Enough to hide the latency of many small objects without crowding a small endpoint.
 CONNECTIONS = 16
 
-# What the client, or the wait for it, raises.
-FAILURES = (ClientError, BotoCoreError, ResponseParserError, TimeoutError)
+# What the client, or the wait for it, raises; botocore lets urllib3's through where the body of a refusal is not whole.
+FAILURES = (ClientError, BotoCoreError, ResponseParserError, HTTPError, TimeoutError)
 
 # What to do about an object that is missing or damaged.
 REPAIR = "run the month again, or restore it from a copy of the store"

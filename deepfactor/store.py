@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace as with_fields
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -91,7 +92,7 @@ class Store:
         """
         reference = Reference.to(key, body)
         for _ in self._calls.patience.rounds():
-            self._calls.write(self._full(key), body)
+            self._calls.write(self._full(key), body, reference.sha256)
             if self.holds(reference):
                 return reference
         raise self._lost(key)
@@ -135,7 +136,7 @@ class Store:
         refused: PublicationConflict | None = None
         for _ in self._calls.patience.rounds():
             try:
-                self._calls.write(self._full(key), body, **condition)
+                self._calls.write(self._full(key), body, reference.sha256, **condition)
                 refused = None
             except PublicationConflict as conflict:
                 refused = conflict
@@ -184,7 +185,8 @@ class Store:
         IntegrityError
             If its bytes are not those that were written.
         """
-        return self._calls.read(self._full(key))
+        found = self._calls.read(self._full(key))
+        return None if found is None else (found.body, found.tag)
 
     def read(self, reference: Reference) -> bytes:
         """Read an object and check it against its reference.
@@ -205,7 +207,7 @@ class Store:
             found = self._calls.read(self._full(reference.key))
         except IntegrityError:
             return False
-        return found is not None and Reference.to(reference.key, found.body) == reference
+        return found is not None and with_fields(found.reference, key=reference.key) == reference
 
     def read_frame(self, reference: Reference) -> pl.DataFrame:
         """Read a Parquet object and check it against its reference."""
