@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import psutil
+
 from deepfactor.stack import airflow_services, airflow_settings, object_store, postgres, processes
 from deepfactor.stack.credentials import ensure_credentials
 from deepfactor.stack.errors import StackError
 from deepfactor.stack.layout import Layout
-from deepfactor.stack.state import State, read_state, write_state
+from deepfactor.stack.state import ProcessRecord, State, read_state, write_state
 
 LOGGER = logging.getLogger(__name__)
 
@@ -47,6 +49,34 @@ class Pace:
         self._starts[name] = (now, min(2 * delay, _LONGEST) if delay and now - last < _SETTLED else 1.0)
 
 
+class Workers:
+    """The executor's workers: a scheduler starts them once, and needs all of them.
+
+    One that is killed may take with it for ever the task that it has just been given, a slot, or the lock of the queue
+    that it has in common with the others. Airflow's LocalExecutor sees none of this; another scheduler begins anew.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[ProcessRecord, set[int]] = {}
+
+    def one_is_lost(self, scheduler: ProcessRecord | None) -> bool:
+        """Tell whether one has died since the last look, its scheduler not."""
+        process = processes.find(scheduler)
+        if scheduler is None or process is None:
+            return False
+        there = {each.pid for each in process.children() if _is_worker(each)}
+        lost = self._known.get(scheduler, set()) - there
+        self._known = {scheduler: there}
+        return bool(lost) and processes.find(scheduler) is not None
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "LocalExecutor" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
 def start(layout: Layout, settings: Mapping[str, str], state: State) -> State:
     """Start the keeper unless it runs."""
     if is_running(state):
@@ -76,8 +106,10 @@ def dead(layout: Layout, state: State) -> list[str]:
     return gone if postgres.running(layout) else [_DATABASE, *gone]
 
 
-def revive(layout: Layout, pace: Pace) -> list[str]:
+def revive(layout: Layout, pace: Pace, workers: Workers) -> list[str]:
     """Start again what has died and is due, and return its names.
+
+    A scheduler that has lost a worker counts as dead, and is ended.
 
     Raises
     ------
@@ -85,6 +117,10 @@ def revive(layout: Layout, pace: Pace) -> list[str]:
         If something does not start.
     """
     state = read_state(layout)
+    scheduler = state.processes.get("scheduler")
+    if workers.one_is_lost(scheduler) and (process := processes.find(scheduler)):
+        LOGGER.warning("a worker of the scheduler has died")
+        processes.kill([process])
     gone = dead(layout, state)
     if not any(map(pace.is_due, gone)):
         return []
@@ -104,16 +140,17 @@ def revive(layout: Layout, pace: Pace) -> list[str]:
 
 def keep(layout: Layout) -> None:
     """Look after a stack until it is another keeper's, or nobody's."""
-    pace = Pace()
+    pace, workers = Pace(), Workers()
     while layout.state.exists():
         with layout.locked():
             record = read_state(layout).processes.get(SERVICE)
             if record is None or record.pid != os.getpid():
                 break
             try:
-                for name in revive(layout, pace):
+                for name in revive(layout, pace, workers):
                     LOGGER.warning("%s has died and is started again", name)
-            except StackError as error:
+            except (StackError, OSError, psutil.Error) as error:
+                # Whatever it is, it may be over at the next look.
                 LOGGER.error("%s", error)
         time.sleep(_INTERVAL)
     LOGGER.info("the stack below %s is no longer this keeper's", layout.local)

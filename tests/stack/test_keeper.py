@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import psutil
 import pytest
 
 from deepfactor.stack import airflow_services, keeper, processes
-from deepfactor.stack.keeper import Pace
+from deepfactor.stack.keeper import Pace, Workers
 from deepfactor.stack.layout import Layout
 from deepfactor.stack.state import ProcessRecord, State, read_state, write_state
 
@@ -54,6 +55,27 @@ def test_what_has_died_is_seen(layout: Layout) -> None:
     assert keeper.dead(layout, state) == ["postgres", *airflow_services.SERVICES]
     assert not keeper.is_running(state)
     assert keeper.is_running(state.having("keeper", ourselves))
+
+
+def test_a_scheduler_that_has_lost_a_worker_is_noticed_once(layout: Layout) -> None:
+    worker = "import setproctitle, time; setproctitle.setproctitle('airflow worker -- LocalExecutor: <idle>'); "
+    begun = f"[subprocess.Popen([sys.executable, '-c', {worker + 'time.sleep(60)'!r}]) for _ in range(2)]"
+    scheduler = [sys.executable, "-c", f"import subprocess, sys, time; workers = {begun}; time.sleep(60)"]
+    record = processes.launch(scheduler, os.environ, layout.local, layout.logs / "test.log")
+    process = psutil.Process(record.pid)
+    while sum("LocalExecutor" in " ".join(each.cmdline()) for each in process.children()) < 2:
+        time.sleep(0.05)
+    workers = Workers()
+    assert not workers.one_is_lost(record)
+    assert not workers.one_is_lost(record)
+    process.children()[0].kill()
+    while all(each.status() != psutil.STATUS_ZOMBIE for each in process.children()):
+        time.sleep(0.05)
+    assert workers.one_is_lost(record)
+    assert not workers.one_is_lost(record)
+    processes.kill(processes.session_of(record))
+    # Then it is the scheduler that has died.
+    assert not workers.one_is_lost(record)
 
 
 def test_it_ends_when_the_stack_is_no_longer_its_own(layout: Layout) -> None:
