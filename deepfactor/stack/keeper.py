@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -57,24 +58,26 @@ class Workers:
     """
 
     def __init__(self) -> None:
-        self._known: dict[ProcessRecord, set[int]] = {}
+        self._known: dict[ProcessRecord, set[ProcessRecord]] = {}
 
     def one_is_lost(self, scheduler: ProcessRecord | None) -> bool:
         """Tell whether one has died since the last look, its scheduler not."""
         process = processes.find(scheduler)
         if scheduler is None or process is None:
             return False
-        there = {each.pid for each in process.children() if _is_worker(each)}
-        lost = self._known.get(scheduler, set()) - there
-        self._known = {scheduler: there}
-        return bool(lost) and processes.find(scheduler) is not None
+        known = self._known.get(scheduler, set())
+        there = {each for each in known if processes.find(each) is not None}
+        self._known = {scheduler: there | _workers(process)}
+        return there != known and processes.find(scheduler) is not None
 
 
-def _is_worker(process: psutil.Process) -> bool:
-    try:
-        return "LocalExecutor" in " ".join(process.cmdline())
-    except psutil.Error:
-        return False
+def _workers(scheduler: psutil.Process) -> set[ProcessRecord]:
+    found = set()
+    for each in scheduler.children():
+        with suppress(psutil.NoSuchProcess):
+            if each.status() != psutil.STATUS_ZOMBIE and "LocalExecutor" in " ".join(each.cmdline()):
+                found.add(ProcessRecord(each.pid, each.create_time()))
+    return found
 
 
 def start(layout: Layout, settings: Mapping[str, str], state: State) -> State:

@@ -88,10 +88,12 @@ def test_it_ends_when_the_stack_is_no_longer_its_own(layout: Layout) -> None:
 
 def test_it_is_a_process_of_the_stack(layout: Layout) -> None:
     settings = {**os.environ, processes.MARKER: str(layout.local)}
-    state = keeper.start(layout, settings, State())
-    assert keeper.start(layout, settings, state) == state
-    process = processes.find(state.processes["keeper"])
-    assert process is not None
-    assert process.cmdline()[0] == sys.executable
-    assert "keeper" not in keeper.stop(layout, state).processes
+    # As `up` does: until its start is written down, the keeper waits.
+    with layout.locked():
+        state = keeper.start(layout, settings, State())
+        assert keeper.start(layout, settings, state) == state
+        process = processes.find(state.processes["keeper"])
+        assert process is not None
+        assert process.cmdline()[0] == sys.executable
+        assert "keeper" not in keeper.stop(layout, state).processes
     assert processes.find(state.processes["keeper"]) is None
