@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.packages import bill_of_materials, licences
@@ -291,6 +291,7 @@ class TestLicences:
     def test_expressions(self, expression: str, may: bool) -> None:
         assert licences.allowed(expression) == may
 
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(choices=st.lists(st.lists(st.sampled_from(["MIT", "ISC", "GPL-3.0-only", "X"]), min_size=1), min_size=1))
     def test_any_of_all_of(self, choices: list[list[str]]) -> None:
         expression = " OR ".join(" AND ".join(each) for each in choices)
