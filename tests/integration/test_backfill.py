@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,17 +19,32 @@ import yaml
 
 from deepfactor.config import DEFAULT_CONFIG, SimulationConfig, load_config
 from deepfactor.months import Month, last_session, month_range
-from deepfactor.publication import manifest_key, published_months, verify_month
+from deepfactor.publication import manifest_key, published_months
 from deepfactor.sources.simulated import land
 from deepfactor.stack.airflow_settings import DAG
 from deepfactor.stack.layout import Ports
 from deepfactor.stack.stack import Stack
+from tests.faults.conftest import tally  # noqa: F401 - a fixture
+from tests.faults.stack_faults import (
+    API_SERVER_KILLED,
+    DATABASE_KILLED,
+    ENDPOINT_KILLED,
+    SCHEDULER_KILLED,
+    TASK_KILLED,
+    FollowedBackfill,
+    check_months,
+    endure,
+    undisturbed,
+)
+from tests.faults.tally import Tally
 
 pytestmark = pytest.mark.integration
 
 # Not those of other tests, which may run at the same time.
 PORTS = Ports(api=28380, s3=24880)
 MONTHS = list(month_range(Month.parse("2015-12"), Month.parse("2016-02")))
+# With one model.
+STEPS = 7
 SPAN = ("--from", "2015-12", "--to", "2016-02")
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -107,9 +123,7 @@ def test_months_that_fail_are_explained(stack: Stack, backfill: Command) -> None
     assert len(_backfills(stack)) == 1
 
 
-def test_an_interrupted_backfill_is_followed_again(
-    stack: Stack, program: list[str], backfill: Command, config: str
-) -> None:
+def test_an_interrupted_backfill_goes_on(stack: Stack, program: list[str], config: str) -> None:
     command = [*program, *SPAN, "--reprocess", "failed", "--config", config, "--max-active", "2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment())
     _until(lambda: len(_backfills(stack)) == 2)
@@ -120,14 +134,28 @@ def test_an_interrupted_backfill_is_followed_again(
     assert "goes on in Airflow at" in _text(output)
     assert "The same command follows it again" in _text(output)
 
-    done = backfill(*SPAN, "--config", config)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Following backfill 2 (2015-12 … 2016-02)" in _text(done.stderr)
-    assert "3 of 3 months are published, in s3://deepfactor/" in _text(done.stdout)
+
+def test_it_is_followed_again_through_the_death_of_all_it_needs(
+    stack: Stack,
+    config: str,
+    tally: Callable[[str], Tally],  # noqa: F811 - the fixture
+) -> None:
+    deaths = (TASK_KILLED, ENDPOINT_KILLED, SCHEDULER_KILLED, DATABASE_KILLED, API_SERVER_KILLED)
+    followed = FollowedBackfill(stack, MONTHS, "--config", config)
+    try:
+        # In quick succession, for the sake of time: some die while others are only started again.
+        endure(followed, [(each, tally(each.name)) for each in deaths], STEPS, 1, lambda: _check(stack, config))
+    finally:
+        followed.close()
+    told = _text(followed.output())
+    assert "Following backfill 2 (2015-12 … 2016-02)" in told
+    assert "3 of 3 months are published, in s3://deepfactor/" in told
     assert len(_backfills(stack)) == 2
-    store = stack.endpoint.open()
-    assert published_months(store) == MONTHS
-    assert [verify_month(store, month).month for month in MONTHS] == MONTHS
+    assert published_months(stack.endpoint.open()) == MONTHS
+
+
+def _check(stack: Stack, config: str) -> None:
+    check_months(stack, MONTHS, undisturbed(stack, MONTHS, load_config(Path(config))))
     # Exactly the months, each under the day of its last session.
     runs = {run["logical_date"][:10]: run["state"] for run in stack.session.runs(DAG)}
     assert runs == {str(last_session(month)): "success" for month in MONTHS}
