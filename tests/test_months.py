@@ -73,7 +73,9 @@ class TestProperties:
 
 
 class TestValidation:
-    @pytest.mark.parametrize("text", ["2016-13", "2016-00", "2016-2", "201602", "0000-01", "", "2016-02-01", "x"])
+    @pytest.mark.parametrize(
+        "text", ["2016-13", "2016-00", "2016-2", "201602", "0000-01", "", "2016-02-01", "x", "1899-12", "2200-01"]
+    )
     def test_not_a_month(self, text: str) -> None:
         with pytest.raises(ConfigurationError, match="YYYY-MM"):
             Month.parse(text)

@@ -238,7 +238,7 @@ class TestBadMappings:
             _source(tmp_path, "x" * 400 + ".csv").fetch("prices", JANUARY, FEBRUARY)
 
     def test_an_expression_without_an_end(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigurationError, match=r"columns.close: an expression has at most 2000 characters, not"):
+        with pytest.raises(ConfigurationError, match=r"columns.close: an expression has at most 1000 characters, not"):
             _source(tmp_path, close="1+" * 2_000 + "1")
 
     def test_unknown_column(self, tmp_path: Path) -> None:

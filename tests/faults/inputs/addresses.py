@@ -44,7 +44,6 @@ _PARTS = (
     ".",
     "",
     "dag-runs",
-    "deepfactor_monthly",
 )
 _PLACES = (
     "",

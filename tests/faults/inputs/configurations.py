@@ -121,7 +121,11 @@ def _expression(random: Random, depth: int = 0) -> str:
         return random.choice((*_ATOMS, *_ATOMS, random.choice(WORDS)))
     shape = random.choice(_SHAPES)
     written = shape.format(*(_expression(random, depth + 1) for _ in range(shape.count("{}"))))
-    return written if random.random() < 0.97 else random.choice((nested(random, "(", ")")[:90_000], "1+" * 900 + "1"))
+    return (
+        written
+        if random.random() < 0.97
+        else random.choice((nested(random, "(", ")")[:90_000], "1+" * random.choice((400, 900)) + "1"))
+    )
 
 
 def _bomb(random: Random) -> str:

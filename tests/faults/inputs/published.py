@@ -1,4 +1,4 @@
-"""What a store gives for manifests and records: damaged bytes, and forged content that carries the right checksum."""
+"""What a store gives for manifests: damaged bytes, and forged content that carries the right checksum."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from deepfactor.evaluating.results import EvaluationManifest
 from deepfactor.months import Month
 from deepfactor.objects import Reference
 from deepfactor.publication import Manifest
-from deepfactor.runs import Run, StepRecord, read_record
 from deepfactor.seals import seal
-from deepfactor.store import Store
 from tests.faults.inputs.fuzzing import Case
 from tests.faults.inputs.mutation import mutated, nested, spoiled
 
@@ -36,28 +34,12 @@ _READERS: dict[str, tuple[Any, Any]] = {
         EvaluationManifest.from_bytes,
         EvaluationManifest(_MONTH, _MONTH + 3, "b" * 16, "code", {"basis_points": 10.0}, 3, _OBJECTS),
     ),
-    "record": (lambda body, _: _record(body), StepRecord("train-dfm2", _OBJECTS, {"rows": 5})),
 }
-
-
-class _Given(Store):
-    """A store that has one body for everything."""
-
-    def __init__(self, body: bytes) -> None:
-        super().__init__(None, "bucket")  # type: ignore[arg-type]  # nothing is asked of the network
-        self._body = body
-
-    def get_tagged(self, key: str) -> tuple[bytes, str]:  # noqa: ARG002 - as the class above has it
-        return self._body, ""
-
-
-def _record(body: bytes) -> StepRecord:
-    return read_record(Run(_MONTH, "a" * 16), _Given(body), "train-dfm2")
 
 
 @contextmanager
 def cases() -> Iterator[Case]:
-    """Read bytes as a manifest, an evaluation's manifest, or a record."""
+    """Read bytes as a manifest or an evaluation's manifest."""
     seeds = [good.to_bytes() for _, good in _READERS.values()]
 
     def case(random: Random) -> str:
@@ -93,9 +75,6 @@ def _forged(random: Random, content: dict[str, Any]) -> bytes:
 
 
 def _use(found: Any) -> None:
-    """Do with it what readers do."""
+    """Write it again."""
     found.to_bytes()
     asdict(found)
-    if isinstance(found, Manifest):
-        assert all(each.key and each.size >= 0 for each in (*found.objects, *found.inputs))
-        found.facts.get("stocks in the universe")

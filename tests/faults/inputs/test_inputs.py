@@ -51,7 +51,7 @@ def _count(tally: Tally, kind: str, count: int, environment: dict[str, str] | No
         ("source_files", "damaged and strange source files"),
         ("configurations", "damaged and strange configurations and mappings"),
         ("suites", "damaged and strange expectation suites"),
-        ("published", "damaged and forged manifests and records"),
+        ("published", "damaged and forged manifests"),
         ("answers", "damaged and strange answers of J-Quants"),
     ],
 )
