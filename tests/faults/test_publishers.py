@@ -188,11 +188,11 @@ def test_two_processes_run_the_whole_month(
     models = ("linear", "dfm1")[: cases(2, 1)]
     config = replace(small_config, models=models, signal_model=models[-1])
     other = replace(config, gates=replace(config.gates, maximum_absolute_prediction=0.9))
-    counts = {same: tally(f"two processes run a month, {what}") for same, what in _KINDS.items()}
     keys = endpoint.credentials
     for number in range(cases(20, 1)):
         same = number % 2 == 0
-        with counts[same].case(f"case {number}"):
+        count = tally(f"two processes run a month, {_KINDS[same]}")
+        with count.case(f"case {number}"):
             store = bucket.below(f"together-{secrets.token_hex(6)}")
             address = StoreAddress(store.url("").rstrip("/"), endpoint.url, keys.access_key, keys.secret_key)
             runner = Runner(address, AS_OF, tmp_path_factory.mktemp("together"))
@@ -201,13 +201,13 @@ def test_two_processes_run_the_whole_month(
             failed = [each.error for each in endings if each.error]
             if same:
                 assert failed == []
-                counts[same].ended("both have published the same")
+                count.ended("both have published the same")
                 continue
             assert len(failed) == 1
             assert failed[0].startswith("PublicationConflict: 2016-02 ")
             assert manifest.run_id in failed[0]
             assert "--replace" in failed[0]
-            counts[same].ended("one is published, the other is told by whom")
+            count.ended("one is published, the other is told by whom")
 
 
 def test_a_damaged_manifest_is_raced_for_like_another_runs(publishers: Publishers, store: Store, bucket: Store) -> None:
