@@ -111,6 +111,11 @@ def _refused(error: ClientError, verb: str, url: str) -> StoreError:
         )
     if code not in _PASSING and status in (409, 412):
         return PublicationConflict(f"cannot {verb} {url}: another writer has been there first")
+    if code == "AccessDenied":
+        return StoreError(
+            f"cannot {verb} {url}: the store refused (AccessDenied); check the credentials, and whether their policy "
+            "allows it"
+        )
     if code not in _PASSING and status in (400, 401, 403):
         return StoreError(f"cannot {verb} {url}: the store refused the credentials ({code or status}); check them")
     return StoreUnreachable(f"cannot {verb} {url}: the store answered {code or status}; try again later")

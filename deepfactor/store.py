@@ -132,7 +132,8 @@ class Store:
             If the store refuses it for the sake of another that it does not show.
         """
         reference = Reference.to(key, body)
-        condition = {"IfNoneMatch": "*"} if replacing is None else {"IfMatch": replacing}
+        # Ceph compares what it is sent with the tag without its quotes; the others take it with and without.
+        condition = {"IfNoneMatch": "*"} if replacing is None else {"IfMatch": replacing.strip('"')}
         refused: PublicationConflict | None = None
         for _ in self._calls.patience.rounds():
             try:
