@@ -19,6 +19,8 @@ from deepfactor.sources.notation import ROLES, Notation, Role
 # Names that no vendor gives to a column.
 FAULT = "\x00fault"
 _UNDATED = "\x00undated"
+# Characters of the columns' names in a message.
+_LONGEST_LIST = 2_000
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,9 @@ def _check_column(root: str, role: Role, schema: Mapping[str, pl.DataType], nota
     if root not in schema:
         names = [name.split(NUMBERED)[0] for name in schema]
         fault = f"the column {root} stands there twice" if root in names else f"there is no column {root}"
-        raise SourceError(f"{where}: {fault}; the columns are {', '.join(names)}: deliver it, or correct the mapping")
+        listed = ", ".join(names)
+        listed = listed if len(listed) <= _LONGEST_LIST else f"{listed[:_LONGEST_LIST]}…"
+        raise SourceError(f"{where}: {fault}; the columns are {listed}: deliver it, or correct the mapping")
     if not notation.accepts(role, schema[root]):
         raise SourceError(
             f"{where}: the column {root} holds {schema[root]} where {notation.wanted(role)} belongs; deliver it as such"

@@ -22,6 +22,9 @@ from deepfactor.sources.snapshot import check_size
 # A name that no vendor gives to a column.
 _ROW = "\x00row"
 
+# Characters of a value in a message.
+_LONGEST_SHOWN = 200
+
 # What polars may throw at a file; its panics are no ordinary exceptions.
 _POLARS_FAILURES = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
@@ -214,4 +217,5 @@ def _collect_one(file: VendorFile, frame: pl.LazyFrame) -> pl.DataFrame:
 def _shown(value: pl.Series) -> str:
     """Return the only value of a column as messages show it: texts quoted, others as they are."""
     # Python's dates end with the year 9999.
-    return repr(value[0]) if value.dtype == pl.String else str(value.cast(pl.String)[0])
+    text = repr(value[0]) if value.dtype == pl.String else str(value.cast(pl.String)[0])
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
