@@ -68,7 +68,7 @@ def read_config_files(path: Path) -> ConfigFiles:
     current: Path | None = path
     while current is not None:
         if "\0" in str(current):
-            raise ConfigurationError(f"{str(current)!r} is no file's name; name an existing YAML file")
+            raise ConfigurationError(f"{path}: {str(current)!r} is no file's name; name an existing YAML file")
         resolved.append(current.resolve())
         if resolved[-1] in resolved[:-1]:
             chain = " → ".join(str(each) for each in (*contents, current))
