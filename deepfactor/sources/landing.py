@@ -36,9 +36,9 @@ def land_once(folder: Path, parameters: dict[str, Any], write: Callable[[Path], 
         If the folder holds anything else, was generated from other parameters, or has been changed, or cannot be
         written.
     """
-    if _is_landed(folder, parameters):
-        return
     try:
+        if _is_landed(folder, parameters):
+            return
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _only_one_at(folder.parent) as alone:
             if alone:
