@@ -11,7 +11,7 @@ import httpx
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deepfactor.stack import ports, processes
+from deepfactor.stack import emulator, ports, processes
 from deepfactor.stack.credentials import Credentials
 from deepfactor.stack.errors import StackError
 from deepfactor.stack.layout import BUCKET, Layout
@@ -84,7 +84,7 @@ def _launch(layout: Layout, credentials: Credentials, state: State, preferred: i
     layout.create()
     port = ports.choose("the S3 endpoint", state.ports.get(SERVICE, preferred))
     record = processes.launch(
-        [str(layout.store_python), "-m", "ministack"],
+        [str(layout.store_python), "-P", emulator.__file__],
         _environment(layout, credentials, port),
         layout.objects,
         layout.logs / "s3.log",
