@@ -104,5 +104,5 @@ def test_arguments_of_commands(
         "AWS_SECRET_ACCESS_KEY": key.secret_key,
         "NO_PROXY": "*",
     }
-    _count(tally("strange arguments of commands"), "arguments", cases(_FULL, 200), environment)
+    _count(tally("strange arguments of commands"), "arguments", cases(_FULL, 100), environment)
     assert published.etags("manifests/") == before, "a month was published or replaced"
