@@ -47,6 +47,10 @@ def parse_yaml(text: str, where: str) -> Any:
             return loader.construct_document(node)
         finally:
             loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        # The error itself quotes the line, and any file may have been named.
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigurationError(f"{where}: is not YAML: {error.problem}{line}") from None
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{where}: is not YAML: {error}") from None
     except (ValueError, OverflowError) as error:

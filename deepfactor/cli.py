@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.text import Text
 
 from deepfactor.backfill.command import backfill_command
 from deepfactor.backtest.commands import backtest_command
@@ -25,7 +26,7 @@ from deepfactor.publication import read_month, verify_month
 from deepfactor.reports.summary import durations_table, month_summary, objects_table
 from deepfactor.reports.validation import validation_summary
 from deepfactor.stack.commands import demo_command, stack_app
-from deepfactor.terminal import console, expected_failures, opened_store, shown_training
+from deepfactor.terminal import LegibleFormatter, console, expected_failures, opened_store, shown_training
 
 ROOT = INCLUDE.parent
 
@@ -52,11 +53,9 @@ def main(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the steps do.")] = False,
 ) -> None:
     """Set up logging for all commands."""
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
-    )
+    handler = RichHandler(console=Console(stderr=True), show_path=False)
+    handler.setFormatter(LegibleFormatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
 
 
 @app.command()
@@ -79,7 +78,7 @@ def run(
     with expected_failures(), opened_store() as store:
         as_of = Month.parse(month)
         settings = load_config(config, source)
-        output.print(f"[bold]{as_of}[/bold] from {settings.source.folder} to {store.url('')}")
+        output.print(Text(f"{as_of} from {settings.source.folder} to {store.url('')}", style="bold"), soft_wrap=True)
         with shown_training(output) as progress:
             manifest = run_month(as_of, store, settings, replace=replace, after=after, progress=progress)
         verify_month(store, as_of)
@@ -150,7 +149,7 @@ def simulate(
 
     with expected_failures():
         land(to, with_fields(SimulationConfig(), stocks=stocks, premia=premia, seed=seed))
-        console().print(f"A market of {stocks} stocks lies in {to}", highlight=False)
+        console().print(f"A market of {stocks} stocks lies in {to}", highlight=False, markup=False)
 
 
 def _peak_gigabytes() -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config as BotoConfig
@@ -11,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from deepfactor.errors import IntegrityError, PublicationConflict, StoreError, StoreUnreachable
+from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, StoreError, StoreUnreachable
 from deepfactor.patience import DEFAULT, Patience
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ def connect(
         Credentials; none: the usual AWS variables and files.
     patience
         How long to wait for a connection and for the next byte.
+
+    Raises
+    ------
+    ConfigurationError
+        If the address holds a user or password.
     """
     options = BotoConfig(
         connect_timeout=patience.connect,
@@ -59,7 +65,7 @@ def connect(
     )
     # A region is needed to sign; services other than AWS ignore which.
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    return boto3.session.Session().client(
+    client = boto3.session.Session().client(
         "s3",
         endpoint_url=endpoint,
         region_name=region,
@@ -67,6 +73,13 @@ def connect(
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
     )
+    # It may come from the environment. Messages name it, and S3 knows no other keys than those above.
+    if "@" in urlsplit(client.meta.endpoint_url).netloc:
+        raise ConfigurationError(
+            "the address of the S3 service holds a user or password, which nobody asks for: remove them; keys belong "
+            "into the usual AWS variables or the Airflow connection's login and password"
+        )
+    return client
 
 
 def explained(error: Exception, verb: str, url: str, endpoint: str) -> StoreError:

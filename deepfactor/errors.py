@@ -68,6 +68,12 @@ class IntegrityError(StoreError):
     """An object is missing, or its bytes are not those that were written."""
 
 
+class WriteLost(IntegrityError):
+    """The store accepts a write and does not keep it, most likely for want of room; later there may be."""
+
+    retryable = True
+
+
 class PublicationConflict(StoreError):
     """Another run has published this month."""
 

@@ -189,9 +189,12 @@ def _find_record(run: Run, store: Store, step: str) -> StepRecord | None:
     content = unseal(there[0], store.url(key), f"the record of {step}", _REMEDY)
     try:
         objects = {name: Reference(**each) for name, each in content["objects"].items()}
-        return StepRecord(content["step"], objects, content["facts"])
+        record = StepRecord(content["step"], objects, content["facts"])
     except (KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{store.url(key)} is not the record of {step} ({error}); {_REMEDY}") from None
+    if record.step != step or any(not each.key.startswith(run.key("")) for each in objects.values()):
+        raise IntegrityError(f"{store.url(key)} is the record of another step or run; {_REMEDY}")
+    return record
 
 
 def _done(run: Run, store: Store, step: str) -> StepRecord | None:

@@ -14,7 +14,7 @@ import polars as pl
 
 from deepfactor.calls import Calls
 from deepfactor.endpoint import CONNECTIONS, REPAIR, connect
-from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, StoreUnreachable
+from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, StoreUnreachable, WriteLost
 from deepfactor.objects import Reference, frame_to_bytes, json_to_bytes
 from deepfactor.patience import DEFAULT, Patience
 
@@ -71,6 +71,12 @@ class Store:
         """
         scheme, _, rest = url.partition("://")
         bucket, _, prefix = rest.partition("/")
+        if "@" in rest:
+            # What stands before it may be a password, so nothing is repeated.
+            raise ConfigurationError(
+                "the store's URL holds a user or password: write it as s3://bucket/prefix, and put the keys into the "
+                "usual AWS variables or the Airflow connection"
+            )
         if scheme != "s3" or not bucket:
             raise ConfigurationError(f"the store {url!r} is not of the form s3://bucket/prefix")
         client = connect(endpoint, access_key, secret_key, patience)
@@ -87,7 +93,7 @@ class Store:
 
         Raises
         ------
-        IntegrityError
+        WriteLost
             If the store accepts it again and again, and what comes back is not what was written.
         """
         reference = Reference.to(key, body)
@@ -126,7 +132,7 @@ class Store:
         ------
         PublicationConflict
             If an object is there, or is no longer the one that may be replaced.
-        IntegrityError
+        WriteLost
             If the store accepts it again and again, and it is not there.
         StoreUnreachable
             If the store refuses it for the sake of another that it does not show.
@@ -278,8 +284,8 @@ class Store:
     def _missing(self, key: str) -> IntegrityError:
         return IntegrityError(f"cannot read {self.url(key)}: there is no such object; {REPAIR}")
 
-    def _lost(self, key: str) -> IntegrityError:
-        return IntegrityError(
+    def _lost(self, key: str) -> WriteLost:
+        return WriteLost(
             f"{self.url(key)} was written {self._calls.patience.attempts} times, and what comes back is something "
             "else or nothing: the store accepts writes and loses them, most likely because its disk or quota is full; "
             "make room there, and run the month again"

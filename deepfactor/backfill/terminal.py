@@ -18,7 +18,7 @@ from deepfactor.backfill.outcome import MonthOutcome
 from deepfactor.backfill.plan import MonthStatus, Reprocess
 from deepfactor.backfill.published import spans
 from deepfactor.months import Month
-from deepfactor.terminal import counting_columns
+from deepfactor.terminal import counting_columns, legible_lines
 
 
 class BarDisplay:
@@ -127,5 +127,6 @@ def outcome_text(found: Sequence[MonthOutcome], *, store: str | None) -> Rendera
     table.add_column("why", overflow="fold", ratio=3)
     table.add_column("what to do", overflow="fold", ratio=2)
     for each in failures:
-        table.add_row(str(each.month), Text(each.task or "–"), Text(each.reason or ""), Text(each.advice or ""))
+        reason = legible_lines(each.reason or "")
+        table.add_row(str(each.month), Text(each.task or "–"), Text(reason), Text(each.advice or ""))
     return Group(table, summary)

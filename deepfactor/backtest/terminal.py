@@ -17,7 +17,7 @@ from rich.text import Text
 from deepfactor.backtest.engine import Backtest, Progress
 from deepfactor.backtest.results import Results
 from deepfactor.months import Month
-from deepfactor.terminal import counting_columns
+from deepfactor.terminal import counting_columns, legible_lines
 
 # Column of the summary, its heading and its format.
 _COLUMNS = (
@@ -53,7 +53,7 @@ def shown_progress() -> Iterator[Callable[[Progress], None]]:
             )
             month, failure = each.ended or (None, None)
             if failure is not None:
-                bar.console.print(Text(f"{month} failed: {failure.reason}", style="red"), soft_wrap=True)
+                bar.console.print(Text(f"{month} failed: {legible_lines(failure.reason)}", style="red"), soft_wrap=True)
 
         yield show
 
@@ -79,9 +79,11 @@ def failures_text(backtest: Backtest) -> Text:
     """Return the months that failed, each with its reason."""
     text = Text()
     for month, failure in sorted(backtest.failures.items()):
-        text.append(f"{month} failed: ", style="bold red").append(f"{failure.reason}\n")
+        text.append(f"{month} failed: ", style="bold red").append(f"{legible_lines(failure.reason)}\n")
     for month, failure in sorted(backtest.without_returns.items()):
-        text.append(f"{month}, of which only the returns are wanted: ", style="yellow").append(f"{failure.reason}\n")
+        text.append(f"{month}, of which only the returns are wanted: ", style="yellow").append(
+            f"{legible_lines(failure.reason)}\n"
+        )
     text.rstrip()
     return text
 
@@ -97,7 +99,7 @@ def _print_line(console: Console, each: Progress) -> None:
     if each.ended is None:
         return
     month, failure = each.ended
-    told = "done" if failure is None else f"failed: {failure.reason}"
+    told = "done" if failure is None else f"failed: {legible_lines(failure.reason)}"
     left = _left(each.seconds_left)
     console.print(Text(f"{month} {told}; {_counts(each)}{left and ', '}{left}"), soft_wrap=True)
 

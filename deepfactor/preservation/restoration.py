@@ -78,9 +78,7 @@ def _copy_objects(copy: Store, store: Store, references: Sequence[Reference]) ->
 
 
 def _copy_object(copy: Store, store: Store, reference: Reference) -> Reference | None:
-    try:
-        store.verify(reference)
-    except IntegrityError:
-        store.put(reference.key, copy.read(reference))
-        return reference
-    return None
+    if store.holds(reference):
+        return None
+    store.put(reference.key, copy.read(reference))
+    return reference

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from deepfactor.config import LARGEST_FILE, is_remote
 from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, SourceError
+from deepfactor.patience import DEFAULT
 from deepfactor.sources.snapshot import (
     Fingerprint,
     changed,
@@ -26,6 +28,8 @@ from deepfactor.store import Store
 
 _FETCHED_AT_ONCE = 8
 _CHUNK = 1 << 20
+# Seconds for a file of two gigabytes at 0.3 MB a second.
+_LONGEST_DOWNLOAD = 7200.0
 
 
 @dataclass(frozen=True)
@@ -211,7 +215,8 @@ class DeliveredObjects(Store):
     @classmethod
     def of(cls, store: Store) -> DeliveredObjects:
         """Return the objects of a store."""
-        return cls(store._client, store.bucket, store.prefix)
+        # A file is much larger than what the store holds.
+        return cls(store._client, store.bucket, store.prefix, replace(DEFAULT, attempt=_LONGEST_DOWNLOAD))
 
     def download(self, key: str, tag: str, path: Path, largest: int) -> None:
         """Write an object to a file.
@@ -244,9 +249,12 @@ class DeliveredObjects(Store):
             if answer["ETag"] != tag:
                 raise changed(url)
             check_size(url, answer["ContentLength"], largest)
-            with path.open("wb") as file:
+            # An attempt that was given up may still be writing to its own.
+            arriving = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+            with arriving.open("wb") as file:
                 for part in answer["Body"].iter_chunks(_CHUNK):
                     file.write(part)
+            arriving.replace(path)
 
         try:
             self._call("read", key, write)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import PurePosixPath
 
@@ -12,6 +13,8 @@ from deepfactor.errors import ConfigurationError
 from deepfactor.schemas import RAW, Table
 from deepfactor.sources.notation import groups, read_back
 
+# polars carries out a subquery while it reads it, and that may open any file or address; no row needs one.
+_REACHING_OUT = re.compile(r"\b(select|values|exists|(read|scan)_(csv|ipc|json|ndjson|parquet|\w*database\w*))\b", re.I)
 _LONGEST_PATTERN = 500
 # polars walks an expression by recursion, and takes seconds for a thousand operations in one.
 _LONGEST_EXPRESSION = 1_000
@@ -68,6 +71,10 @@ def _check_expressions(where: str, mapping: DatasetMapping) -> None:
         if len(text) > _LONGEST_EXPRESSION:
             raise ConfigurationError(
                 f"{where}.columns.{name}: an expression has at most {_LONGEST_EXPRESSION} characters, not {len(text)}"
+            )
+        if word := _REACHING_OUT.search(text):
+            raise ConfigurationError(
+                f"{where}.columns.{name}: {text!r} is not an SQL expression over the columns of a row: remove {word[0]}"
             )
         try:
             expression = pl.sql_expr(text)

@@ -111,7 +111,9 @@ def _expected_failures() -> Iterator[None]:
     try:
         yield
     except DeepfactorError as error:
-        Console(stderr=True).print(Text(f"error: {error}", style="bold red"), soft_wrap=True)
+        from deepfactor.terminal import legible_lines
+
+        Console(stderr=True).print(Text(f"error: {legible_lines(str(error))}", style="bold red"), soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         Console(stderr=True).print("Interrupted; the stack goes on running, `make down` stops it.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 import itertools
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfactor.months import Month, last_session
+from deepfactor.reports.numbers import legible
 from deepfactor.validation.judging import Judgement
 
 # The page of the library loads scripts and styles from the network; this one takes only its sections.
@@ -51,7 +53,7 @@ def _page(view: Any, month: Month, due: datetime, table: str, judgements: Sequen
     result = ExpectationSuiteValidationResult(
         # What is set aside or reported does not stop the month.
         success=summary.startswith(PASSED),
-        results=[each.result for each in judgements],
+        results=[_as_text(each.result) for each in judgements],
         suite_name=table,
         statistics={
             "evaluated_expectations": len(judgements),
@@ -67,9 +69,26 @@ def _page(view: Any, month: Month, due: datetime, table: str, judgements: Sequen
     )
     document = ValidationResultsPageRenderer().render(result)
     rules = [each.rule for each in judgements]
-    text: str = view.render(document, template=_TEMPLATE, month=str(month), table=table, summary=summary, rules=rules)
+    text: str = view.render(
+        document, template=_TEMPLATE, month=str(month), table=table, summary=legible(summary), rules=rules
+    )
     # The library links to a page of the suite that is not rendered; its rules stand at the bottom of this one.
     return text.replace(f"../../../../expectations/{table}.html", "#rules")
+
+
+def _as_text(result: Any) -> Any:
+    """Return a result whose values are text for HTML: the library writes values of the data into tables as they are."""
+    harmless = copy.copy(result)
+    harmless.result = _escaped(result.result)
+    return harmless
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return html.escape(legible(value))
+    if isinstance(value, dict):
+        return {name: _escaped(each) for name, each in value.items()}
+    return type(value)(map(_escaped, value)) if isinstance(value, list | tuple) else value
 
 
 def _view() -> Any:
@@ -84,11 +103,12 @@ def _view() -> Any:
 
 def _index(month: Month, summaries: dict[str, str]) -> str:
     rows = "".join(
-        f'<tr><td><a href="{table}.html">{table}</a></td><td>{html.escape(summary)}</td></tr>\n'
+        f'<tr><td><a href="{table}.html">{table}</a></td><td>{html.escape(legible(summary))}</td></tr>\n'
         for table, summary in summaries.items()
     )
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f"<title>Validation of {month}</title></head>\n"
         f'<body style="font-family: sans-serif; margin: 2rem"><h1>Validation of {month}</h1>\n'
         f'<table cellpadding="6">{rows}</table></body></html>\n'

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from deepfactor.address import StoreAddress
 from deepfactor.cli import app
@@ -74,6 +75,30 @@ def test_a_store_that_refuses_the_secret(status: int, caplog: pytest.LogCaptureF
         text = told("s3://bucket/x", f"http://{host}", caplog)
     assert "s3://bucket" in text
     assert SECRET not in text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "nowhere.invalid"])
+def test_a_store_that_does_not_answer_and_whose_address_has_a_password(
+    host: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = told("s3://bucket/x", f"http://me:{SECRET.replace('/', '')}@{host}", caplog)
+    assert SECRET.replace("/", "") not in text
+    assert "user" in text and "password" in text
+
+
+def test_an_address_of_the_environment_that_has_a_password(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://me:5eCr3t-5eCr3t@127.0.0.1:9")
+    monkeypatch.setenv("DEEPFACTOR_STORE", "s3://bucket/x")
+    result = CliRunner().invoke(app, ["show", "--month", "2016-02"])
+    assert result.exit_code == 1
+    assert "5eCr3t-5eCr3t" not in result.output + caplog.text
+
+
+@pytest.mark.parametrize("url", ["s3://key:5eCr3t-5eCr3t@bucket/x", "https://key:5eCr3t-5eCr3t@host/x"])
+def test_a_store_whose_url_has_a_password(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert "5eCr3t-5eCr3t" not in told(url, "http://127.0.0.1:9", caplog)
 
 
 def test_objects_do_not_say_what_they_keep() -> None:

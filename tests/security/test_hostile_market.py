@@ -153,6 +153,24 @@ def test_documents_of_a_month_that_passes_name_nobody_and_stay_whole(published: 
         assert page_faults(page, page) == [], name
 
 
+def test_documents_of_a_month_that_is_stopped_have_the_elements_of_honest_ones(
+    stopped: tuple[Validation, Validation], browser: Browser, tmp_path: Path
+) -> None:
+    hostile, honest = stopped
+    assert not hostile.passed
+    shown = "".join(map(texts, hostile.documents.values()))
+    # The library writes values of the data into its tables.
+    assert "<i>" in shown or "<script>" in shown or "&lt;" in shown
+    for name, page in hostile.documents.items():
+        assert page_faults(page, honest.documents[name]) == [], name
+        path = tmp_path / name
+        path.write_bytes(page)
+        watched = Watched(browser, path.as_uri())
+        assert watched.complaints == []
+        assert elsewhere(watched.requests, (path.as_uri(),)) == []
+        watched.page.close()
+
+
 def test_messages_and_tables_of_a_month_that_is_stopped_steer_nothing(stopped: tuple[Validation, Validation]) -> None:
     hostile, _ = stopped
     with pytest.raises(ValidationFailed) as raised:

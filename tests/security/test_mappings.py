@@ -1,7 +1,8 @@
-"""A mapping's SQL expression computes from the columns of its row: nothing else comes into the table."""
+"""A mapping's SQL expression computes from the columns of its row; it reaches no file, no network and no setting."""
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -47,6 +48,11 @@ ATTEMPTS = (
     "change FROM read_csv('{file}')",
     "change IN (SELECT a FROM read_csv('{file}'))",
     "EXISTS (SELECT a FROM read_csv('{file}'))",
+    "change IN (FROM read_csv('{file}'))",
+    "change IN (/**/FROM/**/read_csv/**/('{file}'))",
+    "(sElEcT/**/max(a) FROM read_csv('http://127.0.0.1:{port}/x'))",
+    "change IN (FROM read_parquet('s3://127.0.0.1/x.parquet'))",
+    "coalesce(change, (SELECT max(a) FROM read_csv('{file}')))",
     "(TABLE '{file}')",
     '"{file}"',
     "'{file}'",
@@ -86,6 +92,23 @@ def test_nothing_else_comes_into_the_table(attempt: str, delivery: Path, monkeyp
         with pytest.raises(TimeoutError):
             server.accept()
     assert sorted(each.name for each in delivery.parent.iterdir()) == ["delivery", "secret.csv"]
+
+
+@pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if "SELECT" in each.upper() or "read_" in each])
+def test_what_would_read_is_refused_before_it_is_looked_at(attempt: str, tmp_path: Path) -> None:
+    """polars carries out a subquery while it reads it: a named pipe that nobody writes to would keep it for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    text = attempt.format(file=tmp_path / "pipe", port=9)
+    mapping = DatasetMapping(files="index.csv", columns=COLUMNS | {"market_return": text})
+    with pytest.raises(ConfigurationError, match="is not an SQL expression"):
+        check_mapping("market", mapping)
+
+
+@pytest.mark.parametrize(
+    "text", ["EXTRACT(YEAR FROM month) * 0.0", '"Selected" / 100', "change * CASE WHEN change > 0 THEN 1 END"]
+)
+def test_what_only_looks_like_it_is_not(text: str) -> None:
+    check_mapping("market", DatasetMapping(files="index.csv", columns=COLUMNS | {"market_return": text}))
 
 
 @pytest.mark.parametrize("files", ["/etc/passwd", "../secret.csv", "a/../../secret.csv", "*/../../secret.csv"])

@@ -55,3 +55,32 @@ def test_the_same_judgements_give_the_same_bytes_and_ask_nothing_of_the_network(
     pages = _pages(judgements)
     assert _pages(judgements) == pages
     assert not re.search(r"https?://|<script|<link", "".join(pages.values()))
+
+
+def test_values_of_the_data_are_never_markup() -> None:
+    """The library writes what it found into its tables as it is."""
+    hostile = "<script>alert(1)</script>{{7*7}}$value\x1b\u202e"
+    frame = pl.DataFrame({"row": [0, 1], "security_id": [hostile] * 2, "value": [1.0, 1.0]})
+    kinds: dict[str, dict[str, object]] = {
+        "expect_column_values_to_be_in_set": {"column": "security_id", "value_set": ["1301"]},
+        "expect_column_values_to_be_unique": {"column": "security_id"},
+        "expect_compound_columns_to_be_unique": {"column_list": ["security_id", "value"]},
+        "expect_column_values_to_match_regex": {"column": "security_id", "regex": "^[0-9]+$"},
+    }
+    rules = [
+        Rule("prices", kind, kind, kwargs, "error", "rows", "window", "why", None) for kind, kwargs in kinds.items()
+    ]
+    judged = judge(open_context(), rules, frame)
+    pages = {
+        name: body.decode()
+        for name, body in render(
+            Month.parse("2015-05"), "XTKS", judged, {"prices": f"Stopped. prices: {hostile}."}
+        ).items()
+    }
+    for page in pages.values():
+        assert "<script" not in page
+        assert not {"\x1b", "\u202e"} & set(page)
+        assert "Content-Security-Policy\" content=\"default-src 'none'" in page
+    assert pages["prices.html"].count("&lt;script&gt;alert(1)&lt;/script&gt;{{7*7}}$value") >= len(kinds)
+    # What was found is kept as it is.
+    assert judged[0].observed == [hostile] * 2
