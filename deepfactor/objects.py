@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from typing import Any
@@ -27,6 +28,21 @@ class Reference:
     def as_dict(self) -> dict[str, Any]:
         """Return the reference as JSON can hold it."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Reference:
+        """Read what :meth:`as_dict` gives.
+
+        Raises
+        ------
+        TypeError
+            If it is not one.
+        """
+        reference = cls(**content)
+        kinds = [type(each) for each in (reference.key, reference.sha256, reference.size)]
+        if kinds != [str, str, int] or reference.size < 0:
+            raise TypeError(f"{content!r} is no reference to an object")
+        return reference
 
 
 def frame_to_bytes(frame: pl.DataFrame) -> bytes:

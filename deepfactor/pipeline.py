@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from deepfactor.committing import commit
 from deepfactor.config import Config
 from deepfactor.models.names import EXPLAINED_MODELS
 from deepfactor.models.progress import Progress, log_progress
 from deepfactor.months import Month, Window
 from deepfactor.objects import frame_to_bytes, json_to_bytes
 from deepfactor.provenance import code_version
-from deepfactor.publication import Manifest, commit, open_month
+from deepfactor.publication import Manifest, open_month
 from deepfactor.raw import RawObjects, ingest_raw, read_raw
 from deepfactor.runs import Run, StepRecord, note, once, raw_inputs, read_record, store_objects
 from deepfactor.schemas import RAW

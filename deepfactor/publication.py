@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import polars as pl
 
-from deepfactor.errors import ConfigurationError, IntegrityError, PublicationConflict, StoreError
+from deepfactor.errors import ConfigurationError, IntegrityError, StoreError
 from deepfactor.months import Month
 from deepfactor.objects import Reference
 from deepfactor.reports.month import MonthReport
 from deepfactor.runs import Run
 from deepfactor.schemas import ATTRIBUTION, CORRELATIONS, PORTFOLIOS
-from deepfactor.seals import look, seal, unseal
+from deepfactor.seals import seal, unseal
 from deepfactor.store import Store, verify_all
-
-LOGGER = logging.getLogger(__name__)
 
 _MANIFESTS = "manifests/"
 _REMEDY = "run the month again with --replace, or bring it back with deepfactor restore"
@@ -95,8 +92,12 @@ class Manifest:
         content = unseal(body, where, "a manifest", _REMEDY)
         try:
             content["month"] = Month.parse(content["month"])
-            content["inputs"] = tuple(Reference(**each) for each in content["inputs"])
-            content["named_objects"] = {name: Reference(**each) for name, each in content["named_objects"].items()}
+            content["inputs"] = tuple(Reference.from_dict(each) for each in content["inputs"])
+            content["named_objects"] = {
+                name: Reference.from_dict(each) for name, each in content["named_objects"].items()
+            }
+            if not isinstance(content["facts"], dict):
+                raise TypeError("facts are no names with values")
             return cls(**content)
         except (ValueError, KeyError, TypeError, AttributeError, ConfigurationError) as error:
             raise IntegrityError(f"{where} is not a manifest ({error}); {_REMEDY}") from None
@@ -181,7 +182,7 @@ def find_manifest(store: Store, month: Month) -> Manifest | None:
         If it is damaged, or another month's.
     """
     there = store.find(manifest_key(month))
-    return None if there is None else _current(store, month, there[0])
+    return None if there is None else checked_manifest(store, month, there[0])
 
 
 def read_manifest(store: Store, month: Month) -> Manifest:
@@ -252,91 +253,14 @@ def verify_month(store: Store, month: Month) -> Manifest:
     return manifest
 
 
-def commit(store: Store, manifest: Manifest, *, replace: bool) -> bool:
-    """Publish a month: read everything back, then write the manifest, conditionally and last.
-
-    A manifest that is damaged is replaced like another run's, or without being asked if no other run has published.
-
-    Parameters
-    ----------
-    store
-        Where the run's objects lie.
-    manifest
-        What to publish.
-    replace
-        Whether another run's publication of the month may be replaced.
-
-    Returns
-    -------
-    bool
-        False if this very run has published the month before, so that nothing was written.
+def checked_manifest(store: Store, month: Month, body: bytes) -> Manifest:
+    """Read what lies where the manifest of a month should.
 
     Raises
     ------
-    PublicationConflict
-        If another run has published the month and may not be replaced, or was faster.
     IntegrityError
-        If an object or an input is missing or differs, or the manifest that is there is damaged and may not be
-        replaced.
+        If it is damaged, or another month's.
     """
-    key, body = manifest_key(manifest.month), manifest.to_bytes()
-    there = look(store, key)
-    verify_all(store, [*manifest.objects, *manifest.inputs])
-    if there is not None and there[0] == body:
-        store.put_immutable(copy_key(manifest), body)
-        LOGGER.info("%s is already published as run %s: nothing new", manifest.month, manifest.run_id)
-        return False
-    if there is not None:
-        _make_way(store, there[0], manifest, replace=replace)
-    if not store.honours_conditions():
-        LOGGER.warning("%s ignores conditional writes: make sure that only one publisher runs", store.url(""))
-    try:
-        store.commit(key, body, replacing=None if there is None else there[1])
-    except PublicationConflict as conflict:
-        raise _overtaken(store, manifest, conflict) from None
-    store.put_immutable(copy_key(manifest), body)
-    LOGGER.info("%s is published as run %s", manifest.month, manifest.run_id)
-    return True
-
-
-def _make_way(store: Store, there: bytes, manifest: Manifest, *, replace: bool) -> None:
-    """Keep what is about to be replaced, or refuse."""
-    try:
-        published = _current(store, manifest.month, there)
-    except IntegrityError as error:
-        if not replace and not _is_only_one(store, manifest):
-            raise
-        LOGGER.warning("%s. Run %s takes its place", error, manifest.run_id)
-        return
-    if not replace:
-        raise PublicationConflict(
-            f"{manifest.month} is already published as run {published.run_id}, from other inputs, configuration or "
-            f"code than this run {manifest.run_id}; pass --replace to publish this one in its place"
-        )
-    # It stays known, even if its publisher was killed before it wrote the copy.
-    store.put_immutable(copy_key(published), there)
-
-
-def _is_only_one(store: Store, manifest: Manifest) -> bool:
-    """Tell by the copies of manifests whether this run has published the month, and no other ever has."""
-    keys = store.list(f"runs/{manifest.month}/")
-    copies = [key for key in keys if key.count("/") == copy_key(manifest).count("/") and key.endswith("/manifest.json")]
-    return copies == [copy_key(manifest)] and store.holds(Reference.to(copies[0], manifest.to_bytes()))
-
-
-def _overtaken(store: Store, manifest: Manifest, conflict: PublicationConflict) -> PublicationConflict:
-    """Return what a publisher is told that lost: by whom it was overtaken, or else what happened."""
-    winner = find_manifest(store, manifest.month)
-    if winner is None or winner.run_id == manifest.run_id:
-        return conflict
-    return PublicationConflict(
-        f"{manifest.month} was published as run {winner.run_id} while this run {manifest.run_id} was being published, "
-        "and that one stands; look at both, and pass --replace to publish this one in its place"
-    )
-
-
-def _current(store: Store, month: Month, body: bytes) -> Manifest:
-    """Read what lies where the manifest of a month should."""
     where = store.url(manifest_key(month))
     manifest = Manifest.from_bytes(body, where)
     if manifest.month != month:

@@ -115,7 +115,7 @@ def start_run(
 def raw_inputs(run: Run, store: Store) -> dict[str, list[Reference]]:
     """Return the raw tables a run reads, by dataset."""
     tables = _inputs(run, store)["tables"]
-    return {name: [Reference(**each) for each in references] for name, references in tables.items()}
+    return {name: [Reference.from_dict(each) for each in references] for name, references in tables.items()}
 
 
 def once(run: Run, store: Store, config: Config, step: str, work: Callable[[], StepRecord]) -> StepRecord:
@@ -188,7 +188,7 @@ def _find_record(run: Run, store: Store, step: str) -> StepRecord | None:
         return None
     content = unseal(there[0], store.url(key), f"the record of {step}", _REMEDY)
     try:
-        objects = {name: Reference(**each) for name, each in content["objects"].items()}
+        objects = {name: Reference.from_dict(each) for name, each in content["objects"].items()}
         record = StepRecord(content["step"], objects, content["facts"])
     except (KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{store.url(key)} is not the record of {step} ({error}); {_REMEDY}") from None

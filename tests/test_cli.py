@@ -90,7 +90,7 @@ class TestMonth:
     def test_what_is_not_a_month(self, month: str) -> None:
         result = _call("run", "--month", month)
         assert result.exit_code == 1
-        assert f"'{month}' is not a month: write it as YYYY-MM" in result.stderr
+        assert f"'{month}' is not a month from 1900 to 2199: write it as YYYY-MM" in result.stderr
 
 
 class TestValidate:
@@ -181,7 +181,7 @@ class TestBacktest:
             ([], "say which months: --from and --to, or --months"),
             (["--from", "2016-02"], "say which months: --from and --to, or --months"),
             (["--from", "2016-02", "--to", "2016-01"], "--from 2016-02 comes after --to 2016-01: turn them around"),
-            (["--months", "2016-02,2016-13"], "'2016-13' is not a month: write it as YYYY-MM"),
+            (["--months", "2016-02,2016-13"], "'2016-13' is not a month from 1900 to 2199: write it as YYYY-MM"),
             (["--months", "2016-02", "--models", "linear,dfm3"], "--models: there is no dfm3; choose from dfm1"),
         ],
     )

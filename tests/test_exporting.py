@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 from deepfactor.cli import app
+from deepfactor.committing import commit
 from deepfactor.config import Config
 from deepfactor.errors import ConfigurationError, IntegrityError, StoreError
 from deepfactor.exporting import export_model
@@ -22,7 +23,7 @@ from deepfactor.models.targets import Calibration
 from deepfactor.monthly import run_month
 from deepfactor.months import Window
 from deepfactor.objects import json_to_bytes
-from deepfactor.publication import Manifest, commit
+from deepfactor.publication import Manifest
 from deepfactor.stack.object_store import Endpoint
 from deepfactor.store import Store
 from tests.conftest import AS_OF

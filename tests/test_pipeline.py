@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from deepfactor.attribution.tables import RELEVANCE
+from deepfactor.committing import commit
 from deepfactor.config import Config
 from deepfactor.errors import (
     ConfigurationError,
@@ -29,15 +30,7 @@ from deepfactor.errors import (
 from deepfactor.monthly import run_month
 from deepfactor.months import Month
 from deepfactor.pipeline import attribute, bless, describe, ingest, publish, train, validate
-from deepfactor.publication import (
-    Manifest,
-    commit,
-    find_manifest,
-    manifest_key,
-    open_month,
-    read_month,
-    verify_month,
-)
+from deepfactor.publication import Manifest, find_manifest, manifest_key, open_month, read_month, verify_month
 from deepfactor.reports.month import FILES
 from deepfactor.runs import Run
 from deepfactor.schemas import (

@@ -5,9 +5,10 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from deepfactor.committing import commit
 from deepfactor.errors import IntegrityError, PublicationConflict
 from deepfactor.months import Month
-from deepfactor.publication import Manifest, commit, copy_key, find_manifest, manifest_key, open_month, read_manifest
+from deepfactor.publication import Manifest, copy_key, find_manifest, manifest_key, open_month, read_manifest
 from deepfactor.reports.month import MonthReport, render_month
 from deepfactor.store import Store
 from tests.reports.conftest import build_report

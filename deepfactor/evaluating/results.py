@@ -73,7 +73,9 @@ class EvaluationManifest:
         content = unseal(body, where, what, _REMEDY)
         try:
             content |= {name: Month.parse(content[name]) for name in ("first", "last")}
-            content["named_objects"] = {name: Reference(**each) for name, each in content["named_objects"].items()}
+            content["named_objects"] = {
+                name: Reference.from_dict(each) for name, each in content["named_objects"].items()
+            }
             return cls(**content)
         except (ValueError, KeyError, TypeError, AttributeError, ConfigurationError) as error:
             raise IntegrityError(f"{where} is not {what} ({error}); {_REMEDY}") from None

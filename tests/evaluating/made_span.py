@@ -10,13 +10,14 @@ import numpy as np
 import polars as pl
 
 from deepfactor.attribution.accounts import account_for
+from deepfactor.committing import commit
 from deepfactor.config import AttributionConfig, TrainingConfig, UniverseConfig
 from deepfactor.descriptors import DESCRIPTORS, NAMES
 from deepfactor.features import prediction_samples, rank_panel, training_samples
 from deepfactor.models.registry import train_model
 from deepfactor.months import Month, Window, month_range
 from deepfactor.objects import frame_to_bytes, json_to_bytes
-from deepfactor.publication import Manifest, commit, find_manifest
+from deepfactor.publication import Manifest, find_manifest
 from deepfactor.schemas import MARKET
 from deepfactor.store import Store
 from tests.models.networks import random_network

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from deepfactor.attribution.accounts import account_for
+from deepfactor.committing import commit
 from deepfactor.config import AttributionConfig, UniverseConfig
 from deepfactor.descriptors import DESCRIPTORS, NAMES
 from deepfactor.explaining.published import RULES_FACT
@@ -17,7 +18,7 @@ from deepfactor.models.base import Network
 from deepfactor.models.targets import Calibration
 from deepfactor.months import Month, Window, month_range
 from deepfactor.objects import frame_to_bytes
-from deepfactor.publication import Manifest, commit
+from deepfactor.publication import Manifest
 from deepfactor.store import Store
 from tests.models.networks import random_network
 

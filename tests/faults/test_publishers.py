@@ -14,11 +14,12 @@ from typing import cast
 import pytest
 
 from deepfactor.address import StoreAddress
+from deepfactor.committing import commit
 from deepfactor.config import Config
 from deepfactor.errors import IntegrityError, PublicationConflict
 from deepfactor.months import Month
 from deepfactor.objects import Reference
-from deepfactor.publication import Manifest, commit, copy_key, find_manifest, manifest_key, verify_month
+from deepfactor.publication import Manifest, copy_key, find_manifest, manifest_key, verify_month
 from deepfactor.stack.object_store import Endpoint
 from deepfactor.store import Store
 from tests.conftest import AS_OF

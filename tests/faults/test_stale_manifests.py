@@ -9,9 +9,10 @@ from itertools import product
 
 import pytest
 
+from deepfactor.committing import commit
 from deepfactor.errors import DeepfactorError
 from deepfactor.patience import Patience
-from deepfactor.publication import Manifest, commit, manifest_key, read_manifest, verify_month
+from deepfactor.publication import Manifest, manifest_key, read_manifest, verify_month
 from deepfactor.stack.object_store import Endpoint
 from deepfactor.store import Store
 from tests.conftest import AS_OF

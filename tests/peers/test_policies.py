@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from deepfactor.cli import app
+from deepfactor.committing import commit
 from deepfactor.config import Config
 from deepfactor.errors import StoreError
 from deepfactor.evaluating.evaluate import evaluate
@@ -25,7 +26,7 @@ from deepfactor.pages.shelf import Shelf
 from deepfactor.pages.site import Site
 from deepfactor.preservation.publications import read_publication
 from deepfactor.preservation.restoration import restore
-from deepfactor.publication import Manifest, commit, copy_key, find_manifest, manifest_key, read_month, verify_month
+from deepfactor.publication import Manifest, copy_key, find_manifest, manifest_key, read_month, verify_month
 from deepfactor.store import Store
 from tests.conftest import AS_OF
 from tests.deploy.policies import BUCKET, PREFIX, USERS, filled

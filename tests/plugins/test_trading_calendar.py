@@ -384,7 +384,7 @@ class TestValidation:
             ({"at": "18:00:30"}, "'18:00:30' is not a time of day"),
             ({"timezone": "Mars/Base"}, "unknown time zone 'Mars/Base': use a name such as Asia/Tokyo"),
             ({"timezone": ""}, "unknown time zone ''"),
-            ({"last_month": "2016-13"}, "'2016-13' is not a month: write it as YYYY-MM"),
+            ({"last_month": "2016-13"}, "'2016-13' is not a month from 1900 to 2199: write it as YYYY-MM"),
         ],
     )
     def test_what_is_wrong_is_said(self, timetable: Any, parameters: dict[str, str], message: str) -> None:

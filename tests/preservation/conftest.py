@@ -6,11 +6,12 @@ import json
 
 import pytest
 
+from deepfactor.committing import commit
 from deepfactor.evaluating.results import EvaluationManifest
 from deepfactor.months import Month
 from deepfactor.objects import Reference
 from deepfactor.patience import Patience
-from deepfactor.publication import Manifest, commit
+from deepfactor.publication import Manifest
 from deepfactor.store import Store
 
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from deepfactor.committing import commit
 from deepfactor.errors import IntegrityError, PublicationConflict
 from deepfactor.preservation.publications import read_publication, read_publications
 from deepfactor.preservation.restoration import restore
 from deepfactor.preservation.unnamed import unnamed_objects
 from deepfactor.preservation.verification import verify_publications
-from deepfactor.publication import commit
 from deepfactor.store import Store
 from tests.preservation.conftest import month_manifest, overwrite, remove
 
