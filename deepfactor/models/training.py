@@ -160,7 +160,7 @@ def _compiled(batch: int) -> Callable[..., Any]:
         measured = tf.fill(seeds.shape, np.nan) if validation is None else _loss(state[0], *validation)
         return state, total / tf.cast(rows, tf.float32), measured
 
-    return tf.function(epoch, jit_compile=True)  # type: ignore[no-any-return]
+    return tf.function(epoch, jit_compile=True)  # type: ignore[no-any-return]  # TensorFlow has no types
 
 
 def _loss(weights: Tensors, x: tf.Tensor, y: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:

@@ -251,6 +251,6 @@ def histogram(stocks: pl.DataFrame, bins: int = 32) -> Histogram:
     )
     description = (
         f"{len(values)} predictions from {percent(min(values))} to {percent(max(values))} percent, "
-        f"median {percent(stocks['prediction'].median())} percent."  # type: ignore[arg-type]
+        f"median {percent(stocks['prediction'].median())} percent."  # type: ignore[arg-type]  # of floats it is one
     )
     return Histogram(columns, ticks, edges, description)

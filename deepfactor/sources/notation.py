@@ -153,7 +153,7 @@ def groups(pattern: str) -> int:
 
 def read_back(date_format: str) -> date | None:
     """Return what a date format makes of a leap day written in it: that day, the month's first, or nothing."""
-    written = pl.Series([datetime(2016, 2, 29)]).dt.strftime(date_format)  # noqa: DTZ001
+    written = pl.Series([datetime(2016, 2, 29)]).dt.strftime(date_format)  # noqa: DTZ001 - a day has no zone
     found: date | None = written.str.to_date(date_format, strict=False)[0]
     return found
 

@@ -81,7 +81,8 @@ def airflow_command(context: typer.Context, root: RootOption = CHECKOUT) -> None
 
     with _expected_failures():
         environment = command_environment(Layout(root))
-    raise typer.Exit(subprocess.run(command(context.args), env=environment, check=False).returncode)  # noqa: S603
+    done = subprocess.run(command(context.args), env=environment, check=False)  # noqa: S603 - the user's own command
+    raise typer.Exit(done.returncode)
 
 
 def demo_command(

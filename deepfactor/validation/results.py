@@ -147,7 +147,7 @@ def _model(own: pl.DataFrame, scored: int) -> dict[str, Any]:
     return {
         "absent_share": 1.0 - own["security_id"].n_unique() / scored,
         "rank_faults": int(faults.fill_null(value=True).sum()),
-        "quintile_gap": int(sizes.max() - sizes.min()) if len(sizes) == 5 else count,  # type: ignore[operator, arg-type]
+        "quintile_gap": int(sizes.max() - sizes.min()) if len(sizes) == 5 else count,  # type: ignore[operator, arg-type]  # integers
         "quintile_faults": int((fifths > 0).sum()) + int((~own["quintile"].is_between(1, 5)).sum()),
         "mean": own["prediction"].mean(),
         "spread": own["prediction"].std(),

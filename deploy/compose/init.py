@@ -30,7 +30,7 @@ WORKER = "arn:aws:iam::000000000000:user/deepfactor"
 
 def airflow(*arguments: str, answers: str | None = None) -> None:
     """Run an Airflow command, and give its answers where nobody sees them among the processes."""
-    subprocess.run([sys.executable, "-m", "airflow", *arguments], input=answers, text=True, check=True)  # noqa: S603
+    subprocess.run([sys.executable, "-m", "airflow", *arguments], input=answers, text=True, check=True)  # noqa: S603 - ours
 
 
 def administrator() -> S3Client:

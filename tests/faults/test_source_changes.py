@@ -21,7 +21,8 @@ from deepfactor.config import DatasetMapping
 from deepfactor.errors import SourceChanged, SourceError
 from deepfactor.months import Month
 from deepfactor.sources import FilesSource
-from deepfactor.sources.delivery import DeliveredFile, DeliveredObjects, FolderDelivery, S3Delivery
+from deepfactor.sources.bucket import DeliveredObjects, S3Delivery
+from deepfactor.sources.delivery import DeliveredFile, FolderDelivery
 from deepfactor.sources.jquants.archive import Archive
 from deepfactor.sources.jquants.endpoints import BARS
 from deepfactor.store import Store

@@ -12,14 +12,8 @@ from hypothesis import strategies as st
 
 from deepfactor.errors import ConfigurationError, SourceChanged, SourceError, StoreError, StoreUnreachable
 from deepfactor.objects import Reference
-from deepfactor.sources.delivery import (
-    DeliveredFile,
-    DeliveredObjects,
-    FolderDelivery,
-    S3Delivery,
-    matches,
-    open_delivery,
-)
+from deepfactor.sources.bucket import DeliveredObjects, S3Delivery, matches
+from deepfactor.sources.delivery import DeliveredFile, FolderDelivery, open_delivery
 from deepfactor.stack.object_store import Endpoint
 from deepfactor.store import Store
 

@@ -20,7 +20,7 @@ from deepfactor.errors import SourceError
 from deepfactor.months import Month
 from deepfactor.schemas import RAW
 from deepfactor.sources import FilesSource
-from deepfactor.sources.delivery import DeliveredObjects, S3Delivery
+from deepfactor.sources.bucket import DeliveredObjects, S3Delivery
 from deepfactor.store import Store
 
 FIRST, LAST = Month.parse("2015-01"), Month.parse("2016-02")

@@ -56,7 +56,7 @@ class _Again:
     rate_limited: bool = False
 
 
-class Client(ClientV2):  # type: ignore[misc]
+class Client(ClientV2):  # type: ignore[misc]  # it has no types
     """:class:`jquantsapi.ClientV2`, asked through :meth:`records`.
 
     Its sessions, headers and paging are used as they are. Its own retries come without a pause, which the service
