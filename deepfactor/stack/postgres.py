@@ -78,6 +78,8 @@ def start(layout: Layout) -> str:
     if not (layout.postgres / "PG_VERSION").exists():
         _initialise(layout, binaries, user)
     log = layout.logs / "postgres.log"
+    socket = _socket(layout, user)
+    forget_dead(layout.postgres / "postmaster.pid", Path(socket) / ".s.PGSQL.5432.lock")
     command = [
         str(binaries / "postgres"),
         "-D",
@@ -85,7 +87,7 @@ def start(layout: Layout) -> str:
         "-c",
         "listen_addresses=",
         "-k",
-        _socket(layout, user),
+        socket,
     ]
     record = processes.launch(command, _environment(), layout.postgres, log, user)
     deadline = time.monotonic() + _PATIENCE
@@ -94,6 +96,16 @@ def start(layout: Layout) -> str:
             raise StackError(f"PostgreSQL does not start; its log {log} ends with:\n{processes.tail(log)}")
         time.sleep(0.1)
     return address
+
+
+def forget_dead(*locks: Path) -> None:
+    """Remove the locks of a server that has died and whose parent has not yet noticed: PostgreSQL takes it for alive."""
+    for lock in locks:
+        with suppress(OSError, ValueError, IndexError, psutil.NoSuchProcess):
+            # The socket's lock begins with the process id, too.
+            holder = psutil.Process(int(lock.read_text(encoding="utf-8").splitlines()[0]))
+            if holder.status() == psutil.STATUS_ZOMBIE:
+                lock.unlink()
 
 
 def stop(layout: Layout) -> bool:
