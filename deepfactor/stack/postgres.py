@@ -99,7 +99,7 @@ def start(layout: Layout) -> str:
 
 
 def forget_dead(*locks: Path) -> None:
-    """Remove the locks of a server that has died and whose parent has not yet noticed: PostgreSQL takes it for alive."""
+    """Remove the locks of a server that is dead, and alive to PostgreSQL, for its parent has not yet noticed."""
     for lock in locks:
         with suppress(OSError, ValueError, IndexError, psutil.NoSuchProcess):
             # The socket's lock begins with the process id, too.
