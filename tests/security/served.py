@@ -19,7 +19,7 @@ import httpx
 from deepfactor.stack.layout import CHECKOUT
 
 _PROGRAM = """
-import json, sys
+import json, pathlib, sys
 from airflow.cli.cli_parser import get_parser
 
 given = get_parser().parse_args(["db", "migrate"])
@@ -34,7 +34,7 @@ tokens = {
     role or "nobody": get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=role or "nobody", role=role))
     for role in ("viewer", "admin", None)
 }
-print("\\n" + json.dumps(tokens), flush=True)
+pathlib.Path(sys.argv[2]).write_text(json.dumps(tokens))
 uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
 """
 _PATIENCE = 180.0
@@ -102,34 +102,30 @@ def served(folder: Path, port: int, connection: dict[str, object]) -> Iterator[S
         "DEEPFACTOR_PAGES": str(folder / "digests"),
         "NO_PROXY": "*",
     }
-    log = folder / "server.log"
-    with log.open("wb") as errors:
+    log, tokens = folder / "server.log", folder / "tokens.json"
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(port)],
+            [sys.executable, "-c", _PROGRAM, str(port), str(tokens)],
             env=environment,
             cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
+            stdout=output,
+            stderr=output,
         )
         try:
-            assert process.stdout is not None
-            tokens = next((json.loads(line) for line in process.stdout if line.startswith('{"')), None)
-            assert tokens, log.read_text(encoding="utf-8")[-4000:]
-            server = Served(f"http://127.0.0.1:{port}", port, tokens, log)
-            _wait(server)
-            yield server
+            _wait(f"http://127.0.0.1:{port}", process, log)
+            yield Served(f"http://127.0.0.1:{port}", port, json.loads(tokens.read_text(encoding="utf-8")), log)
         finally:
             process.terminate()
             process.wait(timeout=30)
 
 
-def _wait(server: Served) -> None:
+def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            if server.ask("GET", "/api/v2/monitor/health").is_success:
+            if httpx.get(f"{address}/api/v2/monitor/health", trust_env=False, timeout=60).is_success:
                 return
         except httpx.HTTPError:
-            assert time.monotonic() < deadline, server.log.read_text(encoding="utf-8")[-4000:]
+            alive = process.poll() is None and time.monotonic() < deadline
+            assert alive, log.read_text(encoding="utf-8")[-4000:]
         time.sleep(0.1)
