@@ -118,8 +118,6 @@ def _months(config: SimulationConfig) -> list[Month]:
         raise ConfigurationError(
             f"source.simulate.stocks: {config.stocks} must lie between {_FEWEST_STOCKS} and {_MOST_STOCKS}"
         )
-    if config.seed < 0:
-        raise ConfigurationError(f"source.simulate.seed: {config.seed} must not be negative")
     return months
 
 

@@ -96,7 +96,6 @@ class TestShown:
             (("--from", "2013-13", "--to", "2014-01"), "ConfigurationError: '2013-13' is not a month"),
             (("--from", "2014-01", "--to", "2013-01"), "ConfigurationError: --from 2014-01 comes after --to 2013-01"),
             (("--from", "2001-01", "--to", "2001-03"), "StoreError: no month from 2001-01 to 2001-03 is published"),
-            ((*SPAN, "--basis-points", "-5"), "ConfigurationError: basis_points -5"),
             ((*SPAN, "--missing-return", "-0.3"), "PublicationConflict: 2013-01 to 2014-08 is evaluated already"),
         ],
     )

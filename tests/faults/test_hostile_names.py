@@ -57,7 +57,7 @@ def batches(count: int, size: int = STOCKS_OF_A_PAGE) -> Iterator[tuple[int, lis
 def test_in_the_months_page(tally: Begin, cases: Cases) -> None:
     fault = tally("hostile name in the month's page")
     honest = render_month(build_report(stocks=STOCKS_OF_A_PAGE, models=("dfm2",)))
-    for start, names in batches(cases(10_000, 360)):
+    for start, names in batches(cases(10_000, 120)):
         page = render_month(build_report(stocks=STOCKS_OF_A_PAGE, models=("dfm2",), names=names))
         faults, shown = page_faults(page, honest), texts(page)
         for place, name in enumerate(names, start):
@@ -69,7 +69,7 @@ def test_in_the_months_page(tally: Begin, cases: Cases) -> None:
 
 def test_in_a_table_for_spreadsheets(tally: Begin, cases: Cases) -> None:
     fault = tally("hostile name in a table for spreadsheets")
-    for start, names in batches(cases(10_000, 1_000), 50):
+    for start, names in batches(cases(10_000, 300), 50):
         body = frame_to_csv(pl.DataFrame({"model": ["dfm2"] * len(names), "name": names, "value": [-1.5] * len(names)}))
         rows = list(csv.DictReader(StringIO(body.decode(), newline="")))
         faults = spreadsheet_faults(body)
@@ -84,7 +84,7 @@ def test_in_a_table_for_spreadsheets(tally: Begin, cases: Cases) -> None:
 def test_in_a_terminal_and_in_a_log(tally: Begin, cases: Cases) -> None:
     fault = tally("hostile name in a terminal and a log")
     formatter = LegibleFormatter("%(message)s")
-    for start, names in batches(cases(10_000, 500), 20):
+    for start, names in batches(cases(10_000, 200), 20):
         console = Console(file=StringIO(), width=25_000, force_terminal=True, color_system=None)
         console.print(month_summary(build_report(stocks=20, models=("dfm2",), names=names)))
         screen = console.file.getvalue()  # type: ignore[attr-defined]
@@ -104,7 +104,7 @@ def test_in_an_alert(tally: Begin, cases: Cases, monkeypatch: pytest.MonkeyPatch
     fault = tally("hostile name in the reason of an alert")
     monkeypatch.syspath_prepend(str(CHECKOUT / "plugins"))
     alerts: Any = importlib.import_module("deepfactor_alerts")
-    for place, name in enumerate(distinct(cases(10_000, 1_000), SEED)):
+    for place, name in enumerate(distinct(cases(10_000, 300), SEED)):
         with fault.case(f"seed {SEED}, name {place}: {name[:200]!r}"):
             pushed: dict[str, Any] = {}
             instance = SimpleNamespace(

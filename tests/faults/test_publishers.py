@@ -122,7 +122,7 @@ def test_two_publishers_of_a_month(
 ) -> None:
     counts = {same: tally(f"two publishers of a month, {what}") for same, what in _KINDS.items()}
     chance = random.Random(_SEED)
-    for number in range(cases(180, 18)):
+    for number in range(cases(180, 12)):
         race = RACES[number % len(RACES)]
         waits = (chance.random() * _JITTER, chance.random() * _JITTER)
         count = counts[race.runs[0] == race.runs[1]]

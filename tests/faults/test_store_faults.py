@@ -123,7 +123,7 @@ def test_each_work_before_each_fault(
         if number
     ]
     random.Random(fault.name).shuffle(chosen)
-    for work, rule in chosen[: cases(len(chosen), 1 if fault in SLOW else 3)]:
+    for work, rule in chosen[: cases(len(chosen), 1)]:
         with count.case(f"{work.name}, {rule}"):
             count.ended(_outcome(work, rule, proxy, through, bucket))
 

@@ -170,7 +170,8 @@ def test_what_is_published_stays_and_what_is_lost_comes_again(stack: Stack, back
     store._client.delete_object(Bucket=store.bucket, Key=store._full(manifest_key(lost)))
     done = backfill(*SPAN, "--config", config)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Started backfill 3 (2016-01 … 2016-01): 1 months" in _text(done.stderr)
+    # A database that was killed counts on from further up.
+    assert re.search(r"Started backfill \d+ \(2016-01 … 2016-01\): 1 months", _text(done.stderr))
     # From the same inputs it is the same run, and the same bytes.
     assert {month: store.etag(manifest_key(month)) for month in MONTHS} == tags
 

@@ -77,9 +77,12 @@ def spreadsheet_faults(body: bytes) -> list[str]:
 
 
 def _cells(text: str, separator: str) -> list[str]:
-    csv.field_size_limit(10_000_000)
     if separator == ",":
-        return [cell for row in csv.reader(StringIO(text, newline="")) for cell in row]
+        usual = csv.field_size_limit(10_000_000)
+        try:
+            return [cell for row in csv.reader(StringIO(text, newline="")) for cell in row]
+        finally:
+            csv.field_size_limit(usual)
     # A quote that a line does not begin with is a character like any other.
     lines = text.replace("\r", "\n").split("\n")
     return [cell for line in lines for cell in line.split(separator)]

@@ -324,7 +324,6 @@ class TestValidation:
             ({"first_month": "2003-13"}, "'2003-13' is not a month"),
             ({"quarterly_from": "soon"}, "'soon' is not a month"),
             ({"last_month": "2150-01"}, "the calendar XTKS knows sessions up to"),
-            ({"seed": -1}, "source.simulate.seed: -1 must not be negative"),
         ],
     )
     def test_parameters_that_make_no_sense(self, changes: dict[str, object], expected: str) -> None:

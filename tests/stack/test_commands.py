@@ -40,7 +40,8 @@ def test_the_commands_load_nothing_that_starts_servers() -> None:
 
 @pytest.mark.parametrize("target", ["setup", "demo", "test"])
 def test_make_says_which_python_it_needs(tmp_path: Path, target: str) -> None:
-    (tmp_path / "Makefile").write_bytes((CHECKOUT / "Makefile").read_bytes())
+    for name in ("Makefile", "requirements-build.txt"):
+        (tmp_path / name).write_bytes((CHECKOUT / name).read_bytes())
     old = tmp_path / "python3.9"
     old.write_text("#!/bin/sh\ntest \"$1\" = --version && echo 'Python 3.9.18' && exit 0\nexit 1\n")
     old.chmod(0o755)

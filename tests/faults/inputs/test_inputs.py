@@ -56,7 +56,7 @@ def _count(tally: Tally, kind: str, count: int, environment: dict[str, str] | No
     ],
 )
 def test_what_is_read(kind: str, fault: str, tally: Callable[[str], Tally], cases: Callable[[int, int], int]) -> None:
-    _count(tally(fault), kind, cases(_FULL, 300))
+    _count(tally(fault), kind, cases(_FULL, 150))
 
 
 def test_bombs(tally: Callable[[str], Tally]) -> None:
@@ -88,7 +88,7 @@ def test_addresses_of_pages(
     extra = {"store": published.url("").rstrip("/"), "endpoint_url": endpoint.url}
     connection = {"conn_type": "aws", "login": key.access_key, "password": key.secret_key, "extra": extra}
     environment = {"AIRFLOW_CONN_DEEPFACTOR_STORE": json.dumps(connection), "NO_PROXY": "*"}
-    _count(tally("strange addresses and parameters of pages"), "addresses", cases(_FULL, 200), environment)
+    _count(tally("strange addresses and parameters of pages"), "addresses", cases(_FULL, 40), environment)
 
 
 @pytest.mark.integration
@@ -104,5 +104,5 @@ def test_arguments_of_commands(
         "AWS_SECRET_ACCESS_KEY": key.secret_key,
         "NO_PROXY": "*",
     }
-    _count(tally("strange arguments of commands"), "arguments", cases(_FULL, 100), environment)
+    _count(tally("strange arguments of commands"), "arguments", cases(_FULL, 40), environment)
     assert published.etags("manifests/") == before, "a month was published or replaced"
