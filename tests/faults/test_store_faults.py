@@ -16,7 +16,7 @@ from deepfactor.objects import Reference
 from deepfactor.patience import Patience
 from deepfactor.stack.object_store import Endpoint
 from deepfactor.store import Store
-from tests.faults.plan import SLOW, Fault, Plan, Rule
+from tests.faults.plan import Fault, Plan, Rule
 from tests.faults.proxy import Proxy, proxied
 from tests.faults.tally import Tally
 
