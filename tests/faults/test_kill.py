@@ -55,7 +55,7 @@ def test_a_killed_run_is_taken_up_by_the_next(
     expected, keys = place.get(manifest_key(AS_OF)), lasting(place)
     chance = random.Random(_SEED)
     counts: dict[str, Tally] = {}
-    for number in range(cases(100, 4)):
+    for number in range(cases(100, 2)):
         moment = _moment(number, undisturbed, steps(config), chance)
         if moment.step not in counts:
             counts[moment.step] = tally(f"kill -9 in {moment.step}")
