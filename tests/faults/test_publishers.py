@@ -186,11 +186,13 @@ def test_two_processes_run_the_whole_month(
     tally: Callable[[str], Tally],
     cases: Callable[[int, int], int],
 ) -> None:
-    models = ("linear", "dfm1")[: cases(2, 1)]
+    if not cases(1, 0):
+        pytest.skip("half an hour: only with DEEPFACTOR_FAULTS=full; publishers race in the test above")
+    models = ("linear", "dfm1")
     config = replace(small_config, models=models, signal_model=models[-1])
     other = replace(config, gates=replace(config.gates, maximum_absolute_prediction=0.9))
     keys = endpoint.credentials
-    for number in range(cases(20, 1)):
+    for number in range(20):
         same = number % 2 == 0
         count = tally(f"two processes run a month, {_KINDS[same]}")
         with count.case(f"case {number}"):
