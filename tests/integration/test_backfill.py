@@ -27,7 +27,6 @@ from deepfactor.stack.stack import Stack
 from tests.faults.conftest import tally  # noqa: F401 - a fixture
 from tests.faults.stack_faults import (
     DATABASE_KILLED,
-    TASK_KILLED,
     FollowedBackfill,
     check_months,
     endure,
@@ -137,7 +136,7 @@ def test_it_is_followed_again_through_the_death_of_all_it_needs(
     config: str,
     tally: Callable[[str], Tally],  # noqa: F811 - the fixture
 ) -> None:
-    deaths = (TASK_KILLED, DATABASE_KILLED)
+    deaths = (DATABASE_KILLED,)
     followed = FollowedBackfill(stack, MONTHS, "--config", config)
     try:
         # In quick succession, for the sake of time: some die while others are only started again.
